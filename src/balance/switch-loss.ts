@@ -1,0 +1,36 @@
+/** The classic auxiliary loss: share of the assignments times mean probability, summed over experts. */
+import type { BalancingLoss } from "./rule.ts";
+
+export const scopes = {
+  "micro-batch": "counts of one rank's micro-batch, as most frameworks do",
+  "global-batch":
+    "counts summed over data-parallel ranks and over the micro-batches of the step so far (Qwen, arXiv:2501.11873)",
+} as const;
+
+export type BalanceScope = keyof typeof scopes;
+
+export const switchLoss = {
+  kind: "loss",
+  title: "auxiliary load-balancing loss",
+  formula: "α Σ_i f_i p_i,  f_i = N/(K·T) · assignments of i,  p_i = mean probability of i (over all experts)",
+  source: "Pangu Pro MoE, arXiv:2505.21411, eq. 8; Switch Transformer, arXiv:2101.03961, eq. 4-6",
+  knobs: {
+    coefficient: {
+      kind: "number",
+      default: 0.01,
+      minimum: 0,
+      help: "α; 1 · α is the value at perfect balance",
+      source: "Switch Transformer chose 1e-2 out of 1e-5 … 1e-1; the Pangu Pro paper gives no value",
+    },
+    scope: { kind: "choice", default: "micro-batch", options: scopes, help: "the tokens balanced together" },
+  },
+  evaluate(load, loadTokens, probabilitySum, tokens, { experts, topK }, gradient) {
+    let loss = 0;
+    for (let i = 0; i < experts; i++) {
+      const fraction = (experts * load[i]!) / (topK * loadTokens);
+      loss += (fraction * probabilitySum[i]!) / tokens;
+      gradient[i] = fraction / tokens;
+    }
+    return loss;
+  },
+} satisfies BalancingLoss;
