@@ -1,0 +1,171 @@
+/**
+ * Layers of a config: files, variants and flags, each overriding the ones before it, with the origin of every value.
+ *
+ * Nothing is validated here; a layer is any tree of plain values.
+ */
+import { isMap, isScalar, isSeq, LineCounter, type Node, parse, parseDocument } from "yaml";
+import { routingPresets } from "../routing/presets.ts";
+import { ConfigError } from "./problem.ts";
+
+export type Tree = { [key: string]: unknown };
+
+/** Dotted key → where its value was written. */
+export type Origins = Map<string, string>;
+
+export interface Layer {
+  readonly tree: Tree;
+  readonly origins: Origins;
+  /** The file, flag or variant as a whole, for what has no place of its own. */
+  readonly where: string;
+}
+
+export const isTree = (value: unknown): value is Tree =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Reads a YAML file as a layer. @throws ConfigError if it is not YAML or not a mapping */
+export function fileLayer(text: string, file: string): Layer {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      document.errors.map((error) => ({ where: at(error.pos[0]), key: "", message: `not YAML: ${error.message}` })),
+    );
+  }
+  if (!isMap(document.contents)) {
+    const message = "expected keys and values, such as `name: quickstart`";
+    throw new ConfigError([{ where: `${file}:1:1`, key: "", message }]);
+  }
+  const origins: Origins = new Map();
+  noteOrigins(document.contents, "", at, origins);
+  return expandPreset({ tree: document.toJS() as Tree, origins, where: `${file}:1:1` });
+}
+
+function noteOrigins(node: unknown, path: string, at: (offset: number) => string, origins: Origins): void {
+  const children: [string, Node][] = isMap<Node, Node>(node)
+    ? node.items.map(({ key, value }) => {
+        const name = join(path, String(isScalar(key) ? key.value : key));
+        origins.set(name, at(key.range?.[0] ?? 0));
+        return [name, value as Node];
+      })
+    : isSeq<Node>(node)
+      ? node.items.map((item, i) => {
+          origins.set(join(path, String(i)), at(item.range?.[0] ?? 0));
+          return [join(path, String(i)), item];
+        })
+      : [];
+  for (const [name, child] of children) noteOrigins(child, name, at, origins);
+}
+
+/** One `--set a.b=value` as a layer; the value is read as YAML, so numbers, booleans and lists keep their type. */
+export function flagLayer(setting: string): Layer {
+  const equals = setting.indexOf("=");
+  const where = `--set ${setting}`;
+  if (equals < 1) {
+    throw new ConfigError([{ where, key: "", message: "expected key=value, such as --set training.steps=100" }]);
+  }
+  const path = setting.slice(0, equals).trim();
+  let value: unknown;
+  try {
+    value = parse(setting.slice(equals + 1));
+  } catch {
+    throw new ConfigError([{ where, key: path, message: "the value is not YAML; put it in quotes if it is text" }]);
+  }
+  return expandPreset({ tree: nest(path, value), origins: new Map(), where });
+}
+
+/** The `set` of a variant as a layer; its keys may be dotted. */
+export function variantLayer(set: Tree, name: string, where: string): Layer {
+  const tree = Object.entries(set).reduce((merged, [path, value]) => merge(merged, nest(path, value)), {} as Tree);
+  return expandPreset({ tree, origins: new Map(), where: `${where} (variant ${name})` });
+}
+
+/**
+ * The upper layer over the lower one. Mappings merge, everything else replaces.
+ * @param where what the result as a whole is said to come from
+ */
+export function over(lower: Layer, upper: Layer, where = lower.where): Layer {
+  const origins = new Map(lower.origins);
+  for (const path of replacedLists(upper.tree)) {
+    for (const known of origins.keys()) if (known.startsWith(`${path}.`)) origins.delete(known);
+  }
+  for (const path of leaves(upper.tree)) origins.set(path, originOf(upper, path));
+  for (const path of mappings(upper.tree)) if (!origins.has(path)) origins.set(path, originOf(upper, path));
+  for (const [path, at] of upper.origins) origins.set(path, at);
+  return { tree: merge(lower.tree, upper.tree), origins, where };
+}
+
+/** Where a value was written: its own place, or that of the nearest key around it. */
+export function originOf({ origins, where }: Pick<Layer, "origins" | "where">, path: string): string {
+  for (let at = path; at !== ""; at = at.slice(0, Math.max(0, at.lastIndexOf(".")))) {
+    const own = origins.get(at);
+    if (own !== undefined) return own;
+  }
+  return where;
+}
+
+/** Dotted paths of all values that hold no others; the entries of a list go by their number. */
+export function leaves(value: unknown, path = ""): string[] {
+  const isList = Array.isArray(value) && value.some(isTree);
+  if ((!isTree(value) && !isList) || Object.keys(value as object).length === 0) return path === "" ? [] : [path];
+  return Object.entries(value as object).flatMap(([key, child]) => leaves(child, join(path, key)));
+}
+
+/** Dotted paths of the mappings in a tree. */
+function mappings(tree: Tree, path = ""): string[] {
+  return Object.entries(tree).flatMap(([key, child]) =>
+    isTree(child) ? [join(path, key), ...mappings(child, join(path, key))] : [],
+  );
+}
+
+/** Dotted paths of the lists in a tree; a list replaces the one below it as a whole. */
+function replacedLists(value: unknown, path = ""): string[] {
+  if (Array.isArray(value)) return [path];
+  return isTree(value) ? Object.entries(value).flatMap(([key, child]) => replacedLists(child, join(path, key))) : [];
+}
+
+/** The value at a dotted path, or undefined. */
+export function valueAt(tree: unknown, path: string): unknown {
+  if (path === "") return tree;
+  return path.split(".").reduce<unknown>((at, key) => (at as Tree | undefined)?.[key], tree);
+}
+
+export const join = (path: string, key: string) => (path === "" ? key : `${path}.${key}`);
+
+/** A router preset stands for its settings in the layer that names it, so that a later layer can still override them. */
+function expandPreset(layer: Layer): Layer {
+  const router = layer.tree["router"];
+  const name = isTree(router) ? router["preset"] : undefined;
+  if (!isTree(router) || typeof name !== "string" || !Object.hasOwn(routingPresets, name)) return layer;
+  const { preset: _, ...beside } = router;
+  const { rule } = routingPresets[name as keyof typeof routingPresets];
+  const origins = new Map(layer.origins);
+  const where = `${originOf(layer, "router.preset")} (preset ${name})`;
+  for (const key of Object.keys(rule)) if (!(key in beside)) origins.set(`router.${key}`, where);
+  return { ...layer, tree: { ...layer.tree, router: { ...rule, ...beside } }, origins };
+}
+
+function nest(path: string, value: unknown): Tree {
+  return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
+}
+
+function merge(lower: Tree, upper: Tree): Tree {
+  const merged: Tree = { ...lower };
+  for (const [key, value] of Object.entries(upper)) merged[key] = mergeValue(lower[key], value);
+  return merged;
+}
+
+function mergeValue(lower: unknown, upper: unknown): unknown {
+  if (Array.isArray(lower) && isTree(upper) && Object.keys(upper).every((key) => /^\d+$/.test(key))) {
+    const merged = [...lower];
+    for (const [index, value] of Object.entries(upper)) merged[Number(index)] = mergeValue(lower[Number(index)], value);
+    return merged;
+  }
+  if (!isTree(lower) || !isTree(upper)) return upper;
+  // Another kind of data has other keys: it replaces the whole, it does not mix with the old one.
+  if (upper["kind"] !== undefined && lower["kind"] !== undefined && upper["kind"] !== lower["kind"]) return upper;
+  return merge(lower, upper);
+}

@@ -1,0 +1,204 @@
+/** From files and flags to configs that can be run: layers merged, defaults filled in, everything checked, all errors at once. */
+import * as z from "zod/mini";
+import {
+  fileLayer,
+  flagLayer,
+  join,
+  type Layer,
+  type Origins,
+  originOf,
+  over,
+  type Tree,
+  valueAt,
+  variantLayer,
+} from "./layers.ts";
+import { ConfigError, didYouMean, type Problem } from "./problem.ts";
+import { contradictions } from "./rules.ts";
+import { type FileConfig, fileSchema, type RunConfig, runSchema } from "./schema.ts";
+
+export interface Variant {
+  readonly name: string;
+  readonly config: RunConfig;
+  /** Where each value of `config` was written; what is not there is a default. */
+  readonly origins: Origins;
+}
+
+export interface ResolvedConfig {
+  /** The file with `extends` and flags worked in and defaults filled in: running it again gives the same. */
+  readonly file: FileConfig;
+  readonly origins: Origins;
+  readonly variants: readonly Variant[];
+}
+
+export interface ConfigSource {
+  /** Path of the config file, as the user wrote it. */
+  readonly path: string;
+  /** `--set` flags, in order. */
+  readonly sets?: readonly string[];
+  /** Text of a file. @throws Error with one line that says why not */
+  read(path: string): string;
+  /** Path of a file named in another. */
+  besides(path: string, relative: string): string;
+}
+
+/** @throws ConfigError with every problem found */
+export function resolveConfig(source: ConfigSource): ResolvedConfig {
+  const flags = (source.sets ?? []).map(flagLayer);
+  const shared = flags.reduce((lower, flag) => over(lower, flag), readWithParents(source, source.path, []));
+  const file = check(fileSchema, shared);
+  const { variants: listed, extends: _, $schema: __, ...runKeys } = file;
+  const given = valueAt(shared.tree, "variants") as { name: string; set?: Tree }[] | undefined;
+  const { variants: ___, extends: ____, $schema: _____, ...tree } = shared.tree;
+  const base = { ...shared, tree };
+  const problems: Problem[] = [];
+  const variants = (listed ?? [{ name: file.name, set: {} }]).flatMap(({ name }, i) => {
+    const where = originOf(shared, `variants.${i}.set`);
+    const layer = over(base, variantLayer(given?.[i]?.set ?? {}, name, where));
+    try {
+      return [{ name, config: resolveRun(layer), origins: layer.origins }];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      problems.push(...error.problems);
+      return [];
+    }
+  });
+  const names = variants.map(({ name }) => name);
+  names.forEach((name, i) => {
+    if (names.indexOf(name) !== i) {
+      const where = originOf(shared, `variants.${i}`);
+      problems.push({ where, key: "variants", message: `two variants are called "${name}"` });
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(unique(problems));
+  return { file: { ...runKeys, ...(listed && { variants: listed }) }, origins: shared.origins, variants };
+}
+
+function resolveRun(layer: Layer): RunConfig {
+  const config = check(runSchema, layer);
+  const problems = contradictions(config).map(([key, message]) => ({
+    where: originOf(layer, key),
+    key,
+    message,
+  }));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+function readWithParents(source: ConfigSource, path: string, children: readonly string[]): Layer {
+  if (children.includes(path)) {
+    const message = `extends itself: ${[...children, path].join(" → ")}`;
+    throw new ConfigError([{ where: path, key: "extends", message }]);
+  }
+  let text: string;
+  try {
+    text = source.read(path);
+  } catch (error) {
+    throw new ConfigError([{ where: path, key: "", message: (error as Error).message }]);
+  }
+  const layer = fileLayer(text, path);
+  const parent = layer.tree["extends"];
+  if (typeof parent !== "string") return layer;
+  return over(readWithParents(source, source.besides(path, parent), [...children, path]), layer, layer.where);
+}
+
+function check<S extends z.ZodMiniType>(schema: S, layer: Layer): z.infer<S> {
+  const result = schema.safeParse(layer.tree);
+  if (result.success) return result.data;
+  throw new ConfigError(unique(result.error.issues.flatMap((issue) => problemsOf(issue, schema, layer))));
+}
+
+type Issue = z.core.$ZodIssue;
+
+function problemsOf(issue: Issue, schema: z.ZodMiniType, layer: Layer): Problem[] {
+  const path = issue.path.map(String).join(".");
+  if (issue.code === "unrecognized_keys") {
+    const known = knownKeys(schema, issue.path);
+    return issue.keys.map((key) => ({
+      where: originOf(layer, join(path, key)),
+      key: join(path, key),
+      message: `unknown key${didYouMean(key, known) || (known.length > 0 ? `; known are ${known.join(", ")}` : "")}`,
+    }));
+  }
+  return [{ where: originOf(layer, path), key: path, message: describeIssue(issue, valueAt(layer.tree, path), schema) }];
+}
+
+/** What was wrong with one value, in words. */
+function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): string {
+  const got = value === undefined ? "it is missing" : `got ${JSON.stringify(value)}`;
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${typeNames[issue.expected] ?? issue.expected}, ${got}`;
+    case "too_small":
+    case "too_big": {
+      const [bound, more] =
+        issue.code === "too_small" ? [issue.minimum, "more than"] : [issue.maximum, "less than"];
+      const least = issue.code === "too_small" ? "at least" : "at most";
+      const what = issue.origin === "array" || issue.origin === "string" ? " entries" : "";
+      return `expected ${issue.inclusive ? least : more} ${bound}${what}, ${got}`;
+    }
+    case "invalid_value": {
+      const options = issue.values.map(String);
+      return `expected one of ${options.join(", ")}, ${got}${typeof value === "string" ? didYouMean(value, options) : ""}`;
+    }
+    case "invalid_format":
+      return `expected letters, digits, ".", "_" or "-", ${got}`;
+    case "invalid_union":
+      return describeUnion(issue, value, schema, got);
+    default:
+      return `${issue.message || "is not valid"}, ${got}`;
+  }
+}
+
+function describeUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, schema: z.ZodMiniType, got: string): string {
+  const options = issue.discriminator === undefined ? namesIn(issue) : knownValues(schema, issue.path);
+  const written = issue.discriminator === undefined ? value : value ?? undefined;
+  const guess = typeof written === "string" ? didYouMean(written, options) : "";
+  return options.length > 0 ? `expected one of ${options.join(", ")}, ${got}${guess}` : `does not fit, ${got}`;
+}
+
+const typeNames: Record<string, string> = {
+  int: "a whole number",
+  number: "a number",
+  string: "text",
+  boolean: "true or false",
+  array: "a list",
+  object: "keys and values",
+  record: "keys and values",
+};
+
+/** The names that any branch of a failed union would have taken. */
+function namesIn(issue: z.core.$ZodIssueInvalidUnion): string[] {
+  return issue.errors.flat().flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
+}
+
+type JsonSchema = { properties?: Tree; items?: JsonSchema; anyOf?: JsonSchema[]; oneOf?: JsonSchema[]; const?: unknown };
+
+/** The parts of the JSON Schema that a path leads to; a union leads to all of its branches. */
+function schemasAt(schema: z.ZodMiniType, path: readonly PropertyKey[]): JsonSchema[] {
+  const branches = (at: JsonSchema): JsonSchema[] => [at, ...[...(at.anyOf ?? []), ...(at.oneOf ?? [])].flatMap(branches)];
+  return path.reduce<JsonSchema[]>(
+    (at, key) =>
+      at
+        .flatMap((each) => (typeof key === "number" ? [each.items] : [each.properties?.[String(key)]]))
+        .flatMap((each) => (each ? branches(each as JsonSchema) : [])),
+    branches(z.toJSONSchema(schema, { io: "input" }) as JsonSchema),
+  );
+}
+
+const knownKeys = (schema: z.ZodMiniType, path: readonly PropertyKey[]): string[] => [
+  ...new Set(schemasAt(schema, path).flatMap(({ properties }) => Object.keys(properties ?? {}))),
+];
+
+const knownValues = (schema: z.ZodMiniType, path: readonly PropertyKey[]): string[] =>
+  schemasAt(schema, path).flatMap((at) => (typeof at.const === "string" ? [at.const] : []));
+
+function unique(problems: readonly Problem[]): Problem[] {
+  const seen = new Map(problems.map((problem) => [`${problem.where} ${problem.key} ${problem.message}`, problem]));
+  return [...seen.values()];
+}
+
+/** The JSON Schema of a config file, for editors. */
+export function configJsonSchema(): object {
+  const schema = z.toJSONSchema(fileSchema, { io: "input" });
+  return { $schema: schema.$schema, title: "moge config", ...schema };
+}

@@ -1,0 +1,255 @@
+/**
+ * The one schema: every knob once, with its type, default, bounds and help.
+ *
+ * Types, validation, `moge schema`, `moge config` and the help are read off it. Table entries bring their own
+ * knobs. Rules between knobs live in rules.ts, because they need several values at once.
+ * Written with zod/mini so that the page can carry it.
+ */
+import * as z from "zod/mini";
+import { balancingRules } from "../balance/rules.ts";
+import { deviceNames, topologyNames } from "../cluster/presets.ts";
+import type { Knob } from "../core/knob.ts";
+import { textDomainNames } from "../data/text-domains.ts";
+import { placements } from "../placement/placements.ts";
+import { normalisations } from "../routing/gates.ts";
+import { routingPresets } from "../routing/presets.ts";
+import { routers } from "../routing/routers.ts";
+import { scoreFunctions } from "../routing/scores.ts";
+
+const described = <S extends z.core.$ZodType>(schema: S, description: string): S => {
+  z.globalRegistry.add(schema, { description });
+  return schema;
+};
+
+const count = (fallback: number, help: string) =>
+  described(z._default(z.int().check(z.minimum(1)), fallback), help);
+const countOrZero = (fallback: number, help: string) =>
+  described(z._default(z.int().check(z.minimum(0)), fallback), help);
+const positive = (fallback: number, help: string) => described(z._default(z.number().check(z.gt(0)), fallback), help);
+const notNegative = (fallback: number, help: string) =>
+  described(z._default(z.number().check(z.minimum(0)), fallback), help);
+const fraction = (fallback: number, help: string) =>
+  described(z._default(z.number().check(z.minimum(0), z.lt(1)), fallback), help);
+const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
+const choice = <N extends string>(names: readonly N[], fallback: NoInfer<N>, help: string) =>
+  described(z._default(z.enum(names as [N, ...N[]]), fallback as never), help);
+const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
+/** A section whose keys all have defaults may be left out. */
+const section = <S extends z.core.$ZodLooseShape>(shape: S, help: string) =>
+  described(z.prefault(z.strictObject(shape), {} as never), help);
+
+function knobSchema(knob: Knob): z.ZodMiniType {
+  switch (knob.kind) {
+    case "number":
+      return notNegative(knob.default, knob.source ? `${knob.help} (default: ${knob.source})` : knob.help);
+    case "boolean":
+      return flag(knob.default, knob.help);
+    case "choice":
+      return choice(Object.keys(knob.options), knob.default, knob.help);
+  }
+}
+
+const balanceSetting = z.discriminatedUnion(
+  "rule",
+  keys(balancingRules).map((name) =>
+    z.strictObject({
+      rule: described(z.literal(name), balancingRules[name].title),
+      ...Object.fromEntries(Object.entries(balancingRules[name].knobs).map(([key, knob]) => [key, knobSchema(knob)])),
+    }),
+  ) as never,
+) as unknown as z.ZodMiniType<{ readonly rule: keyof typeof balancingRules; readonly [knob: string]: unknown }>;
+
+const model = section(
+  {
+    layers: count(2, "transformer layers, L"),
+    hiddenSize: count(64, "width of the residual stream, H"),
+    heads: count(4, "attention heads"),
+    context: count(64, "tokens a sequence"),
+    feedForward: choice(
+      ["moe", "dense"],
+      "moe",
+      "moe: routed experts; dense: one SwiGLU feed-forward of the same active width, (topK + sharedExperts) · expertHiddenSize",
+    ),
+    experts: count(64, "routed experts a layer, N"),
+    topK: count(8, "experts chosen for a token, K"),
+    groups: count(8, "expert groups, M; used by grouped routers"),
+    expertHiddenSize: count(32, "hidden width of one SwiGLU expert, F"),
+    sharedExperts: countOrZero(1, "experts that every token passes through"),
+    tiedHead: flag(false, "use the token embedding as output head"),
+  },
+  "the small model that is trained",
+);
+
+const router = section(
+  {
+    preset: described(z.optional(z.enum(keys(routingPresets))), "a published combination; the keys beside it override it"),
+    selection: choice(keys(routers), "topk", "which experts a token goes to"),
+    scoreFunction: choice(keys(scoreFunctions), "softmax", "logits to scores"),
+    normalisation: choice(keys(normalisations), "chosen", "how the scores of the chosen become weights"),
+    scale: positive(1, "multiplies the weights"),
+    bias: described(
+      z._default(z.array(z.number()), []),
+      "starting selection bias, one number an expert; none: zeros. Balancing rules may move it",
+    ),
+  },
+  "the routing rule",
+);
+
+const training = section(
+  {
+    steps: count(300, "optimizer steps"),
+    sequences: count(16, "sequences of one rank's micro-batch"),
+    microBatches: count(1, "micro-batches whose gradients are added up for a step"),
+    ranks: count(1, "virtual data-parallel ranks; balancing losses see each rank's tokens apart"),
+    learningRate: positive(6e-3, "peak learning rate"),
+    finalLearningRate: notNegative(6e-4, "learning rate that the cosine decay ends at"),
+    warmupSteps: countOrZero(20, "steps of linear warm-up"),
+    weightDecay: notNegative(0.1, "AdamW weight decay, on matrices only"),
+    beta1: fraction(0.9, "AdamW β1"),
+    beta2: fraction(0.95, "AdamW β2"),
+    clipNorm: notNegative(1, "largest norm of the whole gradient; 0 leaves it alone"),
+  },
+  "how the model is trained",
+);
+
+const textData = z.strictObject({
+  kind: z.literal("text"),
+  domains: described(
+    z
+      .array(
+        z.union([
+          z.enum(textDomainNames),
+          z.strictObject({
+            name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
+            path: described(z.string().check(z.minLength(1)), "a text file, or a folder of them, from the config's folder"),
+          }),
+        ]),
+      )
+      .check(z.minLength(1)),
+    "built-in domains by name, or your own text by name and path",
+  ),
+  validationFraction: described(
+    z._default(z.number().check(z.gt(0), z.lt(1)), 0.1),
+    "share of each domain, its last bytes, kept for validation",
+  ),
+});
+
+const syntheticData = z.strictObject({
+  kind: z.literal("synthetic"),
+  topics: count(8, "topics, each with its own alphabet and its own successor of every symbol"),
+  skew: notNegative(0, "Zipf exponent of the topics' shares; 0 is uniform"),
+  noise: fraction(0.1, "probability that a symbol is drawn at random from its topic's alphabet"),
+});
+
+const target = described(
+  z.optional(
+    z.strictObject({
+      name: described(z._default(z.string(), "Pangu Pro MoE layer"), "how reports call it"),
+      layers: count(1, "MoE layers priced; trained layers stand for them by depth fraction"),
+      hiddenSize: count(5120, "H of the priced model"),
+      expertHiddenSize: count(1344, "F of the priced model"),
+      experts: count(64, "N; must equal the trained model's"),
+      topK: count(8, "K; must equal the trained model's"),
+      groups: count(8, "M; must equal the trained model's"),
+      expertParallel: count(8, "devices that share the experts of a layer"),
+      tokensPerRank: count(4096, "tokens on each of them, a layer and step"),
+      bytesPerValue: count(2, "bytes of a value in compute and transfer; 2 is bf16"),
+      dispatch: choice(
+        ["deduplicated", "per-assignment"],
+        "deduplicated",
+        "deduplicated: a token travels once to each device that holds a chosen expert; per-assignment: once an expert",
+      ),
+      window: count(16, "steps whose tokens are pooled before they are drawn from"),
+    }),
+  ),
+  "what is priced: a layer of a real model, fed with the trained router's choices; none: nothing is priced",
+);
+
+const cluster = section(
+  {
+    devices: count(8, "simulated devices of the trained model's expert-parallel group, D"),
+    placement: choice(keys(placements), "contiguous", "which device holds which expert"),
+    device: choice(deviceNames, "ascend-910b2", "device preset"),
+    topology: choice(topologyNames, "a2-8xhccs-roce", "link preset"),
+  },
+  "the simulated cluster",
+);
+
+const engine = section(
+  {
+    kind: choice(["wasm", "tfjs"], "wasm", "wasm: fast and deterministic; tfjs: the reference in TensorFlow.js ops"),
+    kernels: choice(
+      ["plain", "relaxed"],
+      "plain",
+      "plain: the same bits everywhere; relaxed: fused multiply-add where the machine has it",
+    ),
+    threads: countOrZero(0, "0: as many as the machine has cores, 8 at most; the bits do not depend on it"),
+    backend: choice(
+      ["auto", "tensorflow", "wasm", "cpu"],
+      "auto",
+      "of the tfjs engine; auto takes the first that can run an op",
+    ),
+  },
+  "what computes the training step",
+);
+
+const record = section(
+  {
+    every: count(10, "steps between rows of expert-load.csv and device-load.csv"),
+    validationEvery: count(25, "steps between validations; the last step is always one"),
+    validationSequences: count(16, "validation sequences a domain"),
+    checkpointEvery: count(50, "steps between checkpoints"),
+  },
+  "what is written down, and how often",
+);
+
+const runShape = {
+  name: described(
+    z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)),
+    "name of the run; its results go to results/<name>",
+  ),
+  description: described(z.optional(z.string()), "one line for reports"),
+  seed: described(z._default(z.int().check(z.minimum(0)), 1), "every random stream comes from it"),
+  model,
+  router,
+  balance: described(
+    z._default(z.array(balanceSetting), [{ rule: "switch-loss", coefficient: 0.01, scope: "micro-batch" }]),
+    "balancing rules, added up",
+  ),
+  training,
+  data: described(z.discriminatedUnion("kind", [textData, syntheticData]), "where tokens come from"),
+  cluster,
+  target,
+  engine,
+  record,
+};
+
+/** One variant, every default filled in. */
+export const runSchema = z.strictObject(runShape);
+
+/** A config file: the shared settings and the variants that change some of them. */
+export const fileSchema = z.strictObject({
+  $schema: z.optional(z.string()),
+  extends: described(z.optional(z.string()), "another config, by path from this file's folder; this file overrides it"),
+  ...runShape,
+  variants: described(
+    z.optional(
+      z
+        .array(
+          z.strictObject({
+            name: described(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)), "name in results"),
+            set: described(
+              z._default(z.record(z.string(), z.unknown()), {}),
+              "what it changes: nested keys, or dotted ones",
+            ),
+          }),
+        )
+        .check(z.minLength(1)),
+    ),
+    "configurations compared; each shares everything else",
+  ),
+});
+
+export type RunConfig = z.infer<typeof runSchema>;
+export type FileConfig = z.infer<typeof fileSchema>;
+export type TargetConfig = NonNullable<RunConfig["target"]>;

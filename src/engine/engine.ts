@@ -1,0 +1,66 @@
+/**
+ * The one interface of the learned model. The wasm engine is fast and the same everywhere, to the bit; the tfjs
+ * engine is the same model in TensorFlow.js ops with its autodiff, the reference that tests hold the other against.
+ *
+ * An engine is synchronous: `host/` opens it (files, workers, backends), and from then on it only computes.
+ */
+
+/** Tokens of one optimizer step: every micro-batch holds the sequences of all virtual ranks, rank after rank. */
+export interface TrainingBatch {
+  /** [microBatches, ranks · sequences, context + 1] byte values; the last column is a target only. */
+  readonly tokens: Uint8Array;
+}
+
+/** What one MoE layer did with the tokens of a step. The arrays are the engine's own and change with the next step. */
+export interface RoutedLayer {
+  /** Index of the transformer layer. */
+  readonly layer: number;
+  /** [T, K] chosen experts, T all tokens of the step */
+  readonly chosen: Int32Array;
+  /** [T, K] gate weights */
+  readonly weights: Float32Array;
+  /** Balancing loss of the layer, coefficients applied, mean over micro-batches. */
+  readonly balanceLoss: number;
+}
+
+export interface TrainingResult {
+  /** Mean cross-entropy of the step's tokens, without balancing losses. */
+  readonly lossNatsPerByte: number;
+  /** Norm of the whole gradient before clipping. */
+  readonly gradientNorm: number;
+  /** MoE layers only; empty for a dense model. */
+  readonly layers: readonly RoutedLayer[];
+}
+
+/** Everything an engine needs to go on as if it had never stopped. All arrays are copies. */
+export interface EngineState {
+  /** Optimizer steps taken. */
+  readonly step: number;
+  /** Flat, in the order of `parameterLayout`. */
+  readonly parameters: Float32Array;
+  readonly firstMoment: Float32Array;
+  readonly secondMoment: Float32Array;
+  /** [MoE layers, N] selection bias */
+  readonly bias: Float64Array;
+}
+
+export interface Engine {
+  /** What computes and why, e.g. "wasm, plain SIMD, 2 threads". */
+  readonly description: string;
+  /** Forward, backward and optimizer step. */
+  train(batch: TrainingBatch, learningRate: number): TrainingResult;
+  /**
+   * Mean cross-entropy in nats per byte of each sequence; nothing is learned.
+   * @param tokens [sequences, context + 1], any number of sequences
+   * @returns [sequences]
+   */
+  evaluate(tokens: Uint8Array): Float64Array;
+  /** Flat gradient of the last `train` before clipping, a copy; for tests. */
+  gradient(): Float32Array;
+  /** Where the last `train` first met a number that is not finite, e.g. "layer 1, feed-forward", or undefined. */
+  firstNonFinite(): string | undefined;
+  save(): EngineState;
+  load(state: EngineState): void;
+  /** Lets threads and memory go. The engine is of no use afterwards. */
+  close(): void;
+}
