@@ -31,6 +31,11 @@ export interface Topology {
   readonly collectiveSeconds: Sourced<number>;
 }
 
+/** How many devices a topology joins. */
+export function topologyDevices({ levels }: Topology): number {
+  return levels.reduce((devices, { size }) => devices * size.value, 1);
+}
+
 /**
  * Line rate of a device among `group` units of a level. In a mesh only the links to members of the group serve it:
  * (group − 1)/(size − 1) of the whole (Ascend/msmodeling, 84fec853). A group of two is one link.

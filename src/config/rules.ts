@@ -1,4 +1,5 @@
 /** Rules between knobs: what a config may not say although every value by itself is fine. Numbers are never silently rounded. */
+import { topologies, topologyDevices } from "../cluster/topologies.ts";
 import { syntheticContradiction } from "../data/synthetic.ts";
 import { routers } from "../routing/routers.ts";
 import type { RunConfig } from "./schema.ts";
@@ -11,21 +12,10 @@ const divides = (key: string, whole: number, what: string, parts: number, of: st
 
 /** All contradictions of a resolved config. */
 export function contradictions(config: RunConfig): Contradiction[] {
-  const { model, training } = config;
+  const { model } = config;
   return [
     ...divides("model.heads", model.hiddenSize, "hidden units", model.heads, "heads"),
     ...(model.feedForward === "moe" ? routingContradictions(config) : []),
-    ...(training.warmupSteps > training.steps
-      ? [["training.warmupSteps", `${training.warmupSteps} warm-up steps are more than the ${training.steps} steps`] as const]
-      : []),
-    ...(training.finalLearningRate > training.learningRate
-      ? [
-          [
-            "training.finalLearningRate",
-            `${training.finalLearningRate} is more than the peak learningRate ${training.learningRate}`,
-          ] as const,
-        ]
-      : []),
     ...dataContradictions(config.data),
   ];
 }
@@ -46,6 +36,11 @@ function routingContradictions({ model, router, cluster, target }: RunConfig): C
     }
   }
   found.push(...divides("target.expertParallel", target.experts, "experts", target.expertParallel, "devices"));
+  const joined = topologyDevices(topologies[cluster.topology]);
+  if (target.expertParallel > joined) {
+    const message = `${target.expertParallel} devices are more than the ${joined} that topology ${cluster.topology} joins`;
+    found.push(["target.expertParallel", message]);
+  }
   return found;
 }
 

@@ -8,6 +8,7 @@
 import * as z from "zod/mini";
 import { balancingRules } from "../balance/rules.ts";
 import { deviceNames, topologyNames } from "../cluster/presets.ts";
+import { dispatchModes } from "../cluster/projection.ts";
 import type { Knob } from "../core/knob.ts";
 import { textDomainNames } from "../data/text-domains.ts";
 import { placements } from "../placement/placements.ts";
@@ -33,6 +34,11 @@ const fraction = (fallback: number, help: string) =>
 const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
 const choice = <N extends string>(names: readonly N[], fallback: NoInfer<N>, help: string) =>
   described(z._default(z.enum(names as [N, ...N[]]), fallback as never), help);
+/** "a: what a does; b: what b does", from a table of options. */
+const optionsText = (options: Readonly<Record<string, string>>) =>
+  Object.entries(options)
+    .map(([name, text]) => `${name}: ${text}`)
+    .join("; ");
 const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
 /** A section whose keys all have defaults may be left out. */
 const section = <S extends z.core.$ZodLooseShape>(shape: S, help: string) =>
@@ -70,7 +76,10 @@ const model = section(
       "moe",
       "moe: routed experts; dense: one SwiGLU feed-forward of the same active width, (topK + sharedExperts) · expertHiddenSize",
     ),
-    experts: count(64, "routed experts a layer, N"),
+    experts: described(
+      z._default(z.int().check(z.minimum(1), z.maximum(65_536)), 64),
+      "routed experts a layer, N",
+    ),
     topK: count(8, "experts chosen for a token, K"),
     groups: count(8, "expert groups, M; used by grouped routers"),
     expertHiddenSize: count(32, "hidden width of one SwiGLU expert, F"),
@@ -102,7 +111,10 @@ const training = section(
     microBatches: count(1, "micro-batches whose gradients are added up for a step"),
     ranks: count(1, "virtual data-parallel ranks; balancing losses see each rank's tokens apart"),
     learningRate: positive(6e-3, "peak learning rate"),
-    finalLearningRate: notNegative(6e-4, "learning rate that the cosine decay ends at"),
+    finalLearningRateFraction: described(
+      z._default(z.number().check(z.minimum(0), z.maximum(1)), 0.1),
+      "share of the peak that the cosine decay ends at",
+    ),
     warmupSteps: countOrZero(20, "steps of linear warm-up"),
     weightDecay: notNegative(0.1, "AdamW weight decay, on matrices only"),
     beta1: fraction(0.9, "AdamW β1"),
@@ -154,11 +166,7 @@ const target = described(
       expertParallel: count(8, "devices that share the experts of a layer"),
       tokensPerRank: count(4096, "tokens on each of them, a layer and step"),
       bytesPerValue: count(2, "bytes of a value in compute and transfer; 2 is bf16"),
-      dispatch: choice(
-        ["deduplicated", "per-assignment"],
-        "deduplicated",
-        "deduplicated: a token travels once to each device that holds a chosen expert; per-assignment: once an expert",
-      ),
+      dispatch: choice(keys(dispatchModes), "deduplicated", optionsText(dispatchModes)),
       window: count(16, "steps whose tokens are pooled before they are drawn from"),
     }),
   ),

@@ -1,0 +1,95 @@
+/** `moge experiment`: runs an experiment of `experiments/`, writes its tables and says which of its claims hold. */
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { CommandModule } from "yargs";
+import type { Experiment, Row } from "../experiment/experiment.ts";
+import { exitCodes, UsageError } from "./failure.ts";
+
+type AnyExperiment = Experiment<Record<string, number>, Readonly<Record<string, readonly Row[]>>>;
+
+/** `experiments/` lies beside `src/`, in the sources as in `dist/`. */
+const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "experiments");
+
+interface Arguments {
+  name?: string;
+  results: string;
+  force: boolean;
+  set: string[];
+}
+
+export const experimentCommand: CommandModule<object, Arguments> = {
+  command: "experiment [name]",
+  describe: "run one of the experiments, or list them",
+  builder: (yargs) =>
+    yargs
+      .positional("name", { type: "string", describe: "which experiment; none: list them" })
+      .option("results", { type: "string", default: "results", describe: "folder for results", requiresArg: true })
+      .option("force", { type: "boolean", default: false, describe: "replace existing results" })
+      .option("set", {
+        type: "string",
+        array: true,
+        requiresArg: true,
+        default: [] as string[],
+        describe: "change an option of the experiment: --set trials=1000",
+      }),
+  handler: async ({ name, results, force, set }) => {
+    if (name === undefined) return list();
+    const experiment = await load(name);
+    const options = withSettings(experiment, set);
+    const directory = join(results, name);
+    const { writeExperiment } = await import("../output/experiment-report.ts");
+    if (existsSync(directory) && !force) {
+      throw new UsageError(`${directory} already holds results; pass --force to replace them`);
+    }
+    try {
+      mkdirSync(directory, { recursive: true });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new UsageError(`${directory} cannot be written (${code}); choose another folder with --results`);
+    }
+    const tables = experiment.run(options);
+    const claims = writeExperiment(directory, experiment, options, tables);
+    for (const { text, holds } of claims) process.stdout.write(`${holds ? "✓" : "✗"} ${text}\n`);
+    process.stderr.write(`results are in ${directory}\n`);
+    if (claims.some(({ holds }) => !holds)) process.exitCode = exitCodes.checkFailed;
+  },
+};
+
+function names(): string[] {
+  return readdirSync(folder)
+    .filter((file) => /(?<!\.d)\.(ts|js)$/.test(file))
+    .map((file) => file.replace(/\.(ts|js)$/, ""))
+    .sort();
+}
+
+async function load(name: string): Promise<AnyExperiment> {
+  if (!names().includes(name)) throw new UsageError(`there is no experiment "${name}"; there are ${names().join(", ")}`);
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const module = (await import(pathToFileURL(join(folder, `${name}.${extension}`)).href)) as { experiment: AnyExperiment };
+  return module.experiment;
+}
+
+async function list(): Promise<void> {
+  for (const name of names()) {
+    const { title, question } = await load(name);
+    process.stdout.write(`${name}: ${title}\n  ${question}\n`);
+  }
+}
+
+/** The experiment's defaults, changed by `--set key=number`. */
+function withSettings({ name, defaults }: AnyExperiment, settings: readonly string[]): Record<string, number> {
+  const options = { ...defaults };
+  for (const setting of settings) {
+    const [, key = "", text = ""] = /^([^=]+)=(.+)$/.exec(setting) ?? [];
+    const value = Number(text);
+    if (!(key in options)) {
+      throw new UsageError(`--set ${setting}: ${name} has the options ${Object.keys(defaults).join(", ")}`);
+    }
+    if (!(Number.isSafeInteger(value) && value >= 1)) {
+      throw new UsageError(`--set ${setting}: expected a whole number of at least 1`);
+    }
+    options[key] = value;
+  }
+  return options;
+}

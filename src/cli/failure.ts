@@ -1,0 +1,30 @@
+/** How commands end: exit codes, and errors as one clear line each. */
+
+/** Exit codes of every command. */
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  /** wrong arguments, config or data */
+  usage: 2,
+  /** a check, claim or validation does not hold */
+  checkFailed: 4,
+  /** checkpointed on request of a scheduler and wants to be started again */
+  requeue: 75,
+  interrupted: 130,
+} as const;
+
+/** Errors that the user can mend, by name; everything else is a failed run. */
+const usageErrors = new Set(["ConfigError", "DataError", "RunRefusedError", "UsageError"]);
+
+/** Wrong use of a command. The message is one line that says what to do. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Prints an error, one line a problem, and ends the process with the fitting code. */
+export function fail(error: unknown, debug: boolean): never {
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  for (const line of message.split("\n")) process.stderr.write(`moge: ${line}\n`);
+  if (debug) process.stderr.write(`${stack}\n`);
+  process.exit(usageErrors.has(name) ? exitCodes.usage : exitCodes.failed);
+}

@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/** The command line: one file a command. stdout carries data, stderr everything said to a person. */
+import yargs from "yargs";
+import { hideBin } from "yargs/helpers";
+import { configCommand } from "./config.ts";
+import { experimentCommand } from "./experiment.ts";
+import { exitCodes, fail } from "./failure.ts";
+import { runCommand } from "./run.ts";
+import { schemaCommand } from "./schema.ts";
+
+const parser = yargs(hideBin(process.argv))
+  .scriptName("moge")
+  .usage("$0 <command>\n\nTrains Mixture-of-Grouped-Experts against top-k and prices both on simulated Ascend NPUs.")
+  .command(runCommand)
+  .command(configCommand)
+  .command(schemaCommand)
+  .command(experimentCommand)
+  .option("debug", { type: "boolean", default: false, describe: "print stack traces", global: true })
+  .demandCommand(1, "say what to do, for example: moge run quickstart")
+  .strict()
+  .recommendCommands()
+  .wrap(Math.min(100, process.stdout.columns ?? 80))
+  .fail((message, error) => {
+    if (error) throw error;
+    process.stderr.write(`moge: ${message} (moge --help lists the commands)\n`);
+    process.exit(exitCodes.usage);
+  });
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0); // the reader of a pipe has seen enough
+  throw error;
+});
+
+try {
+  await parser.parseAsync();
+} catch (error) {
+  fail(error, process.argv.includes("--debug"));
+}

@@ -1,0 +1,80 @@
+/** Progress of a run: a bar on a terminal, a line now and then elsewhere, or nothing. All of it goes to stderr. */
+import { SingleBar } from "cli-progress";
+import type { RunObserver } from "../run/runner.ts";
+import type { Step } from "../simulate.ts";
+
+export const progressModes = ["auto", "bar", "text", "none"] as const;
+export type ProgressMode = (typeof progressModes)[number];
+
+export interface Progress extends RunObserver {
+  close(): void;
+}
+
+/** @param total steps of all variants */
+export function openProgress(mode: ProgressMode, total: number): Progress {
+  const kind = mode === "auto" ? (process.stderr.isTTY ? "bar" : "text") : mode;
+  if (kind === "none") return { notice: say, variant() {}, step() {}, close() {} };
+  return kind === "bar" ? barProgress(total) : textProgress(total);
+}
+
+const say = (text: string) => void process.stderr.write(`${text}\n`);
+
+const describe = ({ trainingLossNatsPerByte, validation }: Step) =>
+  validation
+    ? `validation ${validation.lossNatsPerByte.toFixed(3)} nats/byte`
+    : `training ${trainingLossNatsPerByte.toFixed(3)} nats/byte`;
+
+function barProgress(total: number): Progress {
+  const bar = new SingleBar({
+    format: "{variant} |{bar}| {value}/{total} steps, {loss}, {eta_formatted} left",
+    barsize: 20,
+    hideCursor: true,
+    etaBuffer: 50,
+    clearOnComplete: true,
+  });
+  let shown = 0;
+  let loss = "";
+  const start = (value: number, variant: string) =>
+    shown === 0 ? bar.start(total, value, { variant, loss }) : bar.update(value, { variant, loss });
+  return {
+    notice: say,
+    variant(name, engine, stepsDone) {
+      if (shown === 0) say(`engine: ${engine}`);
+      start(stepsDone, name);
+      shown++;
+    },
+    step(variant, step) {
+      // The validation loss stays in sight until the next one.
+      if (step.validation || !loss.startsWith("validation")) loss = describe(step);
+      bar.increment(1, { variant, loss });
+    },
+    close() {
+      bar.stop();
+    },
+  };
+}
+
+const LINE_INTERVAL_MILLISECONDS = 5000;
+
+function textProgress(total: number): Progress {
+  let done = 0;
+  let last = 0;
+  let shown = false;
+  return {
+    notice: say,
+    variant(name, engine, stepsDone) {
+      if (!shown) say(`engine: ${engine}`);
+      shown = true;
+      done = stepsDone;
+      last = Date.now();
+      say(`${name}: starting, ${done} of ${total} steps done`);
+    },
+    step(variant, step) {
+      done++;
+      if (Date.now() - last < LINE_INTERVAL_MILLISECONDS) return;
+      last = Date.now();
+      say(`${variant}: step ${step.step}, ${done} of ${total}, ${describe(step)}`);
+    },
+    close() {},
+  };
+}

@@ -1,0 +1,52 @@
+/** Finds and resolves the config that a command was given. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { ResolvedConfig } from "../config/resolve.ts";
+import { resolveConfig } from "../config/resolve.ts";
+import { packageDirectory } from "../host/package-directory.ts";
+
+/** Options that every command with a config takes. */
+export const configOptions = {
+  set: {
+    type: "string",
+    array: true,
+    requiresArg: true,
+    default: [] as string[],
+    describe: "override a value: --set training.steps=100, as often as you like",
+  },
+} as const;
+
+/**
+ * @param name a file, or the name of a config that comes with the package
+ * @throws ConfigError
+ */
+export function readConfig(name: string, sets: readonly string[]): { resolved: ResolvedConfig; baseDirectory: string } {
+  const path = existsSync(name) ? name : (packagedConfig(name) ?? name);
+  const resolved = resolveConfig({
+    path,
+    sets,
+    read: readText,
+    besides: (file, relative) => join(dirname(file), relative),
+  });
+  return { resolved, baseDirectory: dirname(path) };
+}
+
+const packagedConfigs = () => join(packageDirectory(), "configs");
+
+function packagedConfig(name: string): string | undefined {
+  if (!/^[\w.-]+$/.test(name)) return undefined;
+  const path = join(packagedConfigs(), name.endsWith(".yaml") ? name : `${name}.yaml`);
+  return existsSync(path) ? path : undefined;
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT") throw new Error(`cannot be read (${code ?? message})`);
+    const packaged = readdirSync(packagedConfigs()).filter((file) => file.endsWith(".yaml"));
+    const names = packaged.map((file) => file.slice(0, -".yaml".length)).join(", ");
+    throw new Error(`there is no such file; give the path of a config, or one of the names ${names}`);
+  }
+}

@@ -1,0 +1,93 @@
+/** `moge run`: trains and prices the variants of a config and ends with them side by side. */
+import type { CommandModule } from "yargs";
+import type { ResolvedConfig } from "../config/resolve.ts";
+import { exitCodes } from "./failure.ts";
+import { openProgress, type ProgressMode, progressModes } from "./progress.ts";
+import { configOptions, readConfig } from "./read-config.ts";
+
+interface Arguments {
+  config: string;
+  set: string[];
+  results: string;
+  force: boolean;
+  dryRun: boolean;
+  progress: ProgressMode;
+  json: boolean;
+}
+
+export const runCommand: CommandModule<object, Arguments> = {
+  command: "run [config]",
+  describe: "train and price the variants of a config, side by side",
+  builder: (yargs) =>
+    yargs
+      .positional("config", { type: "string", default: "quickstart", describe: "a file, or the name of a packaged config" })
+      .options(configOptions)
+      .option("results", { type: "string", default: "results", describe: "folder for results", requiresArg: true })
+      .option("force", { type: "boolean", default: false, describe: "replace an existing result" })
+      .option("dry-run", { type: "boolean", default: false, describe: "check the config, say what would be done, and stop" })
+      .option("progress", { choices: progressModes, default: "auto" as const, describe: "how progress is shown" })
+      .option("json", { type: "boolean", default: false, describe: "print the summary as JSON" }) as never,
+  handler: async ({ config, set, results, force, dryRun, progress: mode, json }) => {
+    const { resolved, baseDirectory } = readConfig(config, set);
+    await announce(resolved);
+    if (dryRun) return;
+    const [{ run }, { trainingSteps }] = await Promise.all([import("../run/runner.ts"), import("../run/plan.ts")]);
+    const interruption = new AbortController();
+    const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.requeue } as const;
+    let code: number = exitCodes.interrupted;
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      process.once(signal, () => {
+        code = codes[signal];
+        interruption.abort();
+      });
+    }
+    const progress = openProgress(mode, trainingSteps(resolved.variants));
+    try {
+      const outcome = await run({ resolved, results, baseDirectory, force }, progress, interruption.signal);
+      progress.close();
+      if (outcome.kind === "interrupted") {
+        say(`interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`);
+        process.exitCode = code;
+        return;
+      }
+      await conclude(outcome.directory, json);
+    } finally {
+      progress.close();
+    }
+  },
+};
+
+const say = (text: string) => process.stderr.write(`${text}\n`);
+
+/** What is about to be done. */
+async function announce(resolved: ResolvedConfig): Promise<void> {
+  const { estimatedSeconds, planVariant } = await import("../run/plan.ts");
+  const { file, variants } = resolved;
+  say(`${file.name}${file.description ? `: ${file.description}` : ""}`);
+  for (const variant of variants) {
+    const { name, rule, parameters, tokens } = planVariant(variant);
+    const size = `${(parameters / 1e6).toFixed(2)} M parameters, ${(tokens / 1e3).toFixed(0)} k tokens`;
+    say(`  ${name}: ${rule}; ${size} in ${variant.config.training.steps} steps`);
+  }
+  say(`about ${formatSeconds(estimatedSeconds(variants))} on two cores, by the arithmetic`);
+}
+
+function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
+
+async function conclude(directory: string, json: boolean): Promise<void> {
+  const { readSummary } = await import("../output/summary-rows.ts");
+  const rows = readSummary(directory);
+  if (json) {
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    return;
+  }
+  const [{ summaryTable }, { conclusion }] = await Promise.all([
+    import("../output/table.ts"),
+    import("../output/conclusion.ts"),
+  ]);
+  process.stdout.write(`\n${summaryTable(rows)}\n\n${conclusion(rows)}\n`);
+  say(`\nresults are in ${directory}: summary.md, figures and CSV files`);
+}

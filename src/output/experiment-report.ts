@@ -1,0 +1,39 @@
+/** The results of an experiment: a CSV file a table, and a page with the question, its claims and whether they hold. */
+import { join } from "node:path";
+import type { Experiment, Row } from "../experiment/experiment.ts";
+import { csvText } from "./csv.ts";
+import { writeWhole } from "./whole-file.ts";
+
+type Tables = Readonly<Record<string, readonly Row[]>>;
+
+export interface CheckedClaim {
+  readonly text: string;
+  readonly holds: boolean;
+}
+
+/** Writes `<table>.csv` and `summary.md`. A claim that does not hold is published like one that does. */
+export function writeExperiment<Options extends Readonly<Record<string, number>>, T extends Tables>(
+  directory: string,
+  { name, title, question, claims }: Experiment<Options, T>,
+  options: Options,
+  tables: T,
+): CheckedClaim[] {
+  for (const [table, rows] of Object.entries(tables)) {
+    const header = Object.keys(rows[0] ?? {});
+    const cells = rows.map((row) => header.map((column) => row[column]));
+    writeWhole(join(directory, `${table}.csv`), csvText([header, ...cells]));
+  }
+  const checked = claims.map(({ text, holds }) => ({ text, holds: holds(tables) }));
+  const settings = Object.entries(options).map(([key, value]) => `--set ${key}=${value}`);
+  const page = [
+    `# ${title}`,
+    question,
+    checked.map(({ text, holds }) => `- ${holds ? "✓" : "✗"} ${text}`).join("\n"),
+    `Tables: ${Object.keys(tables)
+      .map((table) => `[${table}.csv](${table}.csv)`)
+      .join(", ")}.`,
+    `To reproduce: \`moge experiment ${[name, ...settings, "--force"].join(" ")}\``,
+  ];
+  writeWhole(join(directory, "summary.md"), `${page.join("\n\n")}\n`);
+  return checked;
+}

@@ -1,0 +1,142 @@
+/**
+ * The directory of a run: results grow in `<name>.partial/` and the directory is renamed when the run is complete.
+ *
+ * Nothing complete is ever overwritten without being told to, and a lock keeps two processes off the same run.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { writeWhole } from "../output/whole-file.ts";
+
+/** The run cannot start as asked. The message is one line that says what to do. */
+export class RunRefusedError extends Error {
+  override readonly name = "RunRefusedError";
+}
+
+export interface RunDirectory {
+  /** Where results grow. */
+  readonly partial: string;
+  /** Where they stand once complete. */
+  readonly final: string;
+  /** True if the partial directory holds an interrupted run of the same config. */
+  readonly resumes: boolean;
+}
+
+const CONFIG_FILE = "config.yaml";
+
+/**
+ * Claims the directory of a run.
+ * @param configText the resolved config; a partial run that holds the same is gone on with
+ * @param force replace a complete result, or a partial one of another config
+ * @throws RunRefusedError
+ */
+export function claimRunDirectory(results: string, name: string, configText: string, force: boolean): RunDirectory {
+  const final = join(results, name);
+  const partial = `${final}.partial`;
+  if (existsSync(final) && !force) {
+    throw new RunRefusedError(`${final} already holds a result; pass --force to replace it, or --set name=… to keep both`);
+  }
+  try {
+    mkdirSync(partial, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(partial, error);
+  }
+  lock(partial);
+  try {
+    const before = join(partial, CONFIG_FILE);
+    const resumes = existsSync(before) && readFileSync(before, "utf8") === configText;
+    if (existsSync(before) && !resumes && !force) {
+      throw new RunRefusedError(
+        `${partial} holds an unfinished run of another config; pass --force to drop it, or --set name=… to keep both`,
+      );
+    }
+    if (!resumes) writeWhole(before, configText);
+    return { partial, final, resumes };
+  } catch (error) {
+    releaseRunDirectory(partial);
+    throw error;
+  }
+}
+
+/** Turns the partial directory into the final one, in place of an older result if there is one. */
+export function completeRunDirectory({ partial, final }: RunDirectory): void {
+  releaseRunDirectory(partial);
+  const old = `${final}.replaced`;
+  rmSync(old, { recursive: true, force: true });
+  if (existsSync(final)) renameSync(final, old);
+  renameSync(partial, final);
+  rmSync(old, { recursive: true, force: true });
+}
+
+/** Gives the lock back. The results stay. */
+export function releaseRunDirectory(partial: string): void {
+  rmSync(lockFile(partial), { force: true });
+}
+
+const lockFile = (partial: string) => join(partial, "lock");
+
+/** Takes the lock, from a process that is no more if need be. */
+function lock(partial: string): void {
+  const path = lockFile(partial);
+  if (createExclusive(path)) return;
+  const holder = readHolder(path);
+  if (holder !== undefined && isAlive(holder)) throw held(partial, holder);
+  // One process at a time may clear a dead one's lock, or a second would clear the first one's new lock.
+  const clearing = `${path}.clearing`;
+  if (!createExclusive(clearing)) throw held(partial, readHolder(clearing));
+  try {
+    const still = readHolder(path);
+    if (still === undefined || !isAlive(still)) rmSync(path, { force: true });
+    if (!createExclusive(path)) throw held(partial, readHolder(path));
+  } finally {
+    rmSync(clearing, { force: true });
+  }
+}
+
+/** Creates a file with this process's name in it. @returns false if it is there already */
+function createExclusive(path: string): boolean {
+  try {
+    writeFileSync(path, JSON.stringify({ pid: process.pid, host: hostname() }), { flag: "wx" });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw cannotWrite(path, error);
+  }
+}
+
+function held(partial: string, holder: Holder | undefined): RunRefusedError {
+  const by = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
+  return new RunRefusedError(
+    `${partial} is being written by ${by}; wait for it or end it (if none is running, remove ${lockFile(partial)})`,
+  );
+}
+
+interface Holder {
+  readonly pid: number;
+  readonly host: string;
+}
+
+function readHolder(path: string): Holder | undefined {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Holder;
+  } catch {
+    return undefined; // gone, or its writer died before it wrote
+  }
+}
+
+/** A process of another machine cannot be asked and counts as alive. */
+function isAlive({ pid, host }: Holder): boolean {
+  if (host !== hostname()) return true;
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function cannotWrite(path: string, error: unknown): RunRefusedError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new RunRefusedError(`${path} cannot be written (${code ?? message}); choose another folder with --results`);
+}

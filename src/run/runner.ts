@@ -1,0 +1,155 @@
+/** Runs the variants of a config one after the other: results on disk as they come, checkpoints, interruption and resumption. */
+import { existsSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as turnOfEventLoop } from "node:timers/promises";
+import { stringify } from "yaml";
+import type { ResolvedConfig, Variant } from "../config/resolve.ts";
+import type { TokenSource } from "../data/source.ts";
+import { openData } from "../host/open-data.ts";
+import { openEngine } from "../host/open-engine.ts";
+import { writeReport } from "../output/report.ts";
+import { RunWriter } from "../output/run-writer.ts";
+import { DivergenceError, type Simulation, type Step, simulate } from "../simulate.ts";
+import { type Checkpoint, readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { claimRunDirectory, completeRunDirectory, type RunDirectory, releaseRunDirectory } from "./directory.ts";
+import { planVariant, trainingSteps } from "./plan.ts";
+import { writeProvenance } from "./provenance.ts";
+
+export interface RunRequest {
+  readonly resolved: ResolvedConfig;
+  /** Folder that holds the results of all runs. */
+  readonly results: string;
+  /** Where relative paths in the config start. */
+  readonly baseDirectory: string;
+  /** Replace an existing result. */
+  readonly force: boolean;
+}
+
+/** Told what happens as it happens. */
+export interface RunObserver {
+  notice(text: string): void;
+  /** @param stepsDone steps that an interrupted run had done before, of this and all earlier variants */
+  variant(name: string, engine: string, stepsDone: number): void;
+  step(variant: string, step: Step): void;
+}
+
+export type RunOutcome =
+  | { readonly kind: "complete"; readonly directory: string }
+  | { readonly kind: "interrupted"; readonly directory: string; readonly variant: string; readonly step: number };
+
+/** Training failed; what was written before stays. */
+export class RunFailedError extends Error {
+  override readonly name = "RunFailedError";
+}
+
+/**
+ * @param signal interrupts between two steps: a checkpoint is written and the outcome says so
+ * @throws RunRefusedError, DataError before anything is written; RunFailedError when training diverges
+ */
+export async function run(request: RunRequest, observer: RunObserver, signal: AbortSignal): Promise<RunOutcome> {
+  const { resolved, results, force } = request;
+  const sources = resolved.variants.map(({ config }) => openData(config, request.baseDirectory));
+  const configText = stringify(resolved.file);
+  const directory = claimRunDirectory(results, resolved.file.name, configText, force);
+  try {
+    return await runIn(directory, request, sources, observer, signal);
+  } finally {
+    releaseRunDirectory(directory.partial);
+    dropIfEmpty(directory);
+  }
+}
+
+async function runIn(
+  directory: RunDirectory,
+  { resolved }: RunRequest,
+  sources: readonly TokenSource[],
+  observer: RunObserver,
+  signal: AbortSignal,
+): Promise<RunOutcome> {
+  const { partial } = directory;
+  const started = new Date();
+  const from = startingPoint(directory, observer);
+  const writer = new RunWriter(partial, resolved.variants, from.positions);
+  const engines: Record<string, string> = {};
+  try {
+    for (let v = from.variant; v < resolved.variants.length; v++) {
+      const variant = resolved.variants[v]!;
+      const engine = await openEngine(variant.config);
+      engines[variant.name] = engine.description;
+      const state = v === from.variant ? from.state : undefined;
+      observer.variant(variant.name, engine.description, trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0));
+      try {
+        const simulation = simulate(variant.config, { engine, data: sources[v]!, state });
+        const save = () => {
+          const positions = writer.positions();
+          writeCheckpoint(partial, { variant: v, state: simulation.save(), positions });
+        };
+        const interrupted = await runVariant(variant, simulation, writer, observer, signal, save);
+        if (interrupted) return { kind: "interrupted", directory: partial, variant: variant.name, step: interrupted.step };
+      } catch (error) {
+        if (!(error instanceof DivergenceError)) throw error;
+        throw new RunFailedError(`variant ${variant.name}, ${error.message}; what was written is in ${partial}`);
+      } finally {
+        engine.close();
+      }
+      writer.finishVariant(variant.name, planVariant(variant));
+      writeCheckpoint(partial, { variant: v + 1, positions: writer.positions() });
+    }
+  } finally {
+    writer.close();
+  }
+  await writeReport(partial, resolved);
+  writeProvenance(partial, { engines, started });
+  removeCheckpoint(partial);
+  completeRunDirectory(directory);
+  return { kind: "complete", directory: directory.final };
+}
+
+/** Pulls the steps of a variant. @returns the state at which a signal stopped it, or undefined when it is done */
+async function runVariant(
+  { name, config }: Variant,
+  simulation: Simulation,
+  writer: RunWriter,
+  observer: RunObserver,
+  signal: AbortSignal,
+  save: () => void,
+): Promise<{ step: number } | undefined> {
+  for (const step of simulation) {
+    writer.step(name, step);
+    observer.step(name, step);
+    await turnOfEventLoop(); // signals are heard only here
+    if (signal.aborted) {
+      save();
+      return { step: step.step };
+    }
+    if (step.step % config.record.checkpointEvery === 0) save();
+  }
+  return undefined;
+}
+
+function startingPoint({ partial, resumes }: RunDirectory, observer: RunObserver): Checkpoint {
+  const beginning: Checkpoint = { variant: 0, positions: {} };
+  if (!resumes) return beginning;
+  const checkpoint = readCheckpoint(partial);
+  if (checkpoint === undefined) return beginning;
+  if (typeof checkpoint === "string") {
+    observer.notice(`${checkpoint}; starting from the beginning`);
+    return beginning;
+  }
+  const short = Object.entries(checkpoint.positions).find(([file, bytes]) => !hasBytes(join(partial, file), bytes));
+  if (short !== undefined) {
+    observer.notice(`${join(partial, short[0])} is shorter than its checkpoint says; starting from the beginning`);
+    return beginning;
+  }
+  observer.notice(`going on from the checkpoint in ${partial}`);
+  return checkpoint;
+}
+
+const hasBytes = (path: string, bytes: number) => existsSync(path) && statSync(path).size >= bytes;
+
+/** A run that failed before its first checkpoint or row leaves nothing behind. */
+function dropIfEmpty({ partial, resumes }: RunDirectory): void {
+  if (resumes || !existsSync(partial)) return;
+  if (!existsSync(join(partial, "steps.csv"))) rmSync(partial, { recursive: true, force: true });
+}
+

@@ -1,0 +1,132 @@
+import { expect } from "chai";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { tinyText } from "../tiny-config.ts";
+
+const program = resolve("dist/src/cli/main.js");
+
+describe("the command line", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "moge-cli-"));
+    writeFileSync(join(folder, "tiny.yaml"), tinyText);
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const moge = (...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: "utf8" });
+    return { status, stdout, stderr };
+  };
+
+  it("runs a config, ends with a table that fits 80 columns, and keeps messages off stdout", () => {
+    const { status, stdout, stderr } = moge("run", "tiny.yaml");
+    expect(stderr).to.match(/^tiny\n {2}topk: topk with switch-loss; 0\.0\d M parameters, 0 k tokens in 6 steps\n/);
+    expect(stderr).to.match(/engine: wasm, plain SIMD/);
+    expect(status).to.equal(0);
+    for (const name of ["topk", "moge"]) expect(stdout).to.match(new RegExp(`^ *${name} `, "m"));
+    const table = stdout.split("\n\n").find((part) => /moge/.test(part))!;
+    for (const line of table.split("\n")) expect(line.length).to.be.at.most(80);
+    expect(stdout).to.not.include("engine:");
+    expect(readdirSync(join(folder, "results"))).to.deep.equal(["tiny"]);
+  });
+
+  it("prints the summary as JSON when asked to", () => {
+    const { status, stdout } = moge("run", "tiny.yaml", "--json", "--progress", "none");
+    expect(status).to.equal(0);
+    const rows = JSON.parse(stdout) as { variant: string; imbalance_score_max: string | number }[];
+    expect(rows.map(({ variant }) => variant)).to.deep.equal(["topk", "moge"]);
+    expect(Number(rows[1]!.imbalance_score_max)).to.equal(0);
+    expect(Number(rows[0]!.imbalance_score_max)).to.be.above(0);
+  });
+
+  it("checks and announces without doing anything in a dry run", () => {
+    const { status, stderr } = moge("run", "tiny.yaml", "--dry-run");
+    expect(status).to.equal(0);
+    expect(stderr).to.match(/moge: moge with switch-loss/);
+    expect(readdirSync(folder)).to.deep.equal(["tiny.yaml"]);
+  });
+
+  const usage: [what: string, args: string[], message: RegExp][] = [
+    ["no command", [], /^moge: say what to do, for example: moge run quickstart/],
+    ["unknown command", ["rnu"], /^moge: Did you mean run\?|^moge: Unknown argument: rnu/],
+    ["unknown option", ["run", "tiny.yaml", "--frce"], /^moge: Unknown argument: frce/],
+    ["missing file", ["run", "nowhere.yaml"], /^moge: nowhere\.yaml: there is no such file; give the path of a config, or one of the names quickstart/],
+    ["unknown key", ["run", "tiny.yaml", "--set", "training.stpes=1"], /^moge: --set training\.stpes=1 training\.stpes: unknown key, did you mean "steps"\?\n$/],
+    ["text that is missing", ["run", "tiny.yaml", "--set", "data={kind: text, domains: [{name: a, path: nowhere}]}"], /^.*moge: .*nowhere.*\n$/s],
+    ["results under a file", ["run", "tiny.yaml", "--results", "tiny.yaml/x"], /moge: tiny\.yaml\/x\/tiny\.partial cannot be written \(ENOTDIR\)/],
+    ["unknown experiment", ["experiment", "nothing"], /^moge: there is no experiment "nothing"; there are imbalance-distribution\n$/],
+  ];
+  for (const [what, args, message] of usage) {
+    it(`exits with 2 and one line: ${what}`, () => {
+      const { status, stderr, stdout } = moge(...args);
+      expect(stderr).to.match(message);
+      expect(stderr).to.not.match(/\n {4}at /);
+      expect(status).to.equal(2);
+      expect(stdout).to.equal("");
+    });
+  }
+
+  it("shows the stack of an error with --debug alone", () => {
+    expect(moge("run", "nowhere.yaml", "--debug").stderr).to.match(/\n {4}at /);
+  });
+
+  it("exits with 1 when training diverges", () => {
+    const { status, stderr } = moge("run", "tiny.yaml", "--set", "training.learningRate=1e30");
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/^moge: variant topk, step \d: a number that is not finite first appears in /m);
+  });
+
+  it("prints the JSON Schema that the configs point to", () => {
+    expect(moge("schema").stdout).to.equal(readFileSync("configs/moge.schema.json", "utf8"));
+  });
+
+  it("tells where each value comes from", () => {
+    const { stdout } = moge("config", "show", "tiny.yaml", "--resolved", "--set", "seed=3");
+    expect(stdout).to.match(/^# all variants$/m);
+    expect(stdout).to.match(/^seed: 3 {2}# --set seed=3$/m);
+    expect(stdout).to.match(/^model\.layers: 2 {2}# tiny\.yaml:3:10$/m);
+    expect(stdout).to.match(/^# variant moge\nrouter\.selection: "moge" {2}# tiny\.yaml:\d+:\d+ \(variant moge\)$/m);
+    expect(stdout).to.match(/^engine\.kernels: "plain" {2}# default$/m);
+  });
+
+  it("runs what `config show` prints to the same results", () => {
+    writeFileSync(join(folder, "again.yaml"), moge("config", "show", "tiny.yaml").stdout);
+    moge("run", "tiny.yaml");
+    moge("run", "again.yaml", "--results", "again");
+    const steps = (results: string) => readFileSync(join(folder, results, "tiny", "steps.csv"), "utf8");
+    expect(steps("again")).to.equal(steps("results"));
+  });
+
+  it("fits its help into 80 columns", () => {
+    for (const args of [["--help"], ["run", "--help"], ["config", "show", "--help"], ["experiment", "--help"]]) {
+      const { stdout, status } = moge(...args);
+      expect(status).to.equal(0);
+      for (const line of stdout.split("\n")) expect(line.length).to.be.at.most(80);
+    }
+  });
+
+  it("stops at Ctrl-C with 130, at SIGTERM with 75, and goes on to the bytes of an undisturbed run", async () => {
+    const many = ["--set", "training.steps=400", "--progress", "text"];
+    expect(moge("run", "tiny.yaml", ...many, "--results", "whole").status).to.equal(0);
+    const exit = (child: ChildProcess) => new Promise<number | null>((done) => child.on("exit", (code) => done(code)));
+    for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 75]] as const) {
+      const child = spawn(process.execPath, [program, "run", "tiny.yaml", ...many], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+      let said = "";
+      child.stderr.on("data", (text: Buffer) => {
+        said += text.toString();
+        if (/starting/.test(said)) child.kill(signal);
+      });
+      expect(await exit(child)).to.equal(code);
+      expect(said).to.match(/interrupted in variant topk after step \d+; the same command goes on from there/);
+    }
+    const resumed = moge("run", "tiny.yaml", ...many);
+    expect(resumed.stderr).to.match(/going on from the checkpoint in results\/tiny\.partial/);
+    expect(resumed.status).to.equal(0);
+    for (const file of ["steps.csv", "layers.csv", "summary.csv", "summary.md", "expert-load.png"]) {
+      const [a, b] = ["results", "whole"].map((results) => readFileSync(join(folder, results, "tiny", file)));
+      expect(a!.equals(b!), file).to.equal(true);
+    }
+  });
+});
