@@ -7,11 +7,9 @@
  * the standard and needs no twin.
  */
 
-const LOG2_E = 1.4426950408889634;
 // ln 2 split in two: the first part has trailing zero bits, so k * LN2_HIGH is exact for every exponent k.
-const LN2_HIGH = 6.93147180369123816490e-1;
-const LN2_LOW = 1.90821492927058770002e-10;
-const SQRT_HALF = 0.7071067811865476;
+const LN2_HIGH = 0.6931471803691238;
+const LN2_LOW = 1.9082149292705877e-10;
 const LARGEST_EXP_ARGUMENT = 709.782712893384;
 const SMALLEST_EXP_ARGUMENT = -745.1332191019412;
 const SMALLEST_EXPONENT = -1074;
@@ -26,7 +24,7 @@ for (let k = -1; k >= SMALLEST_EXPONENT; k--)
 export function exp(x: number): number {
   if (!(x <= LARGEST_EXP_ARGUMENT)) return x > 0 ? Number.POSITIVE_INFINITY : Number.NaN;
   if (x < SMALLEST_EXP_ARGUMENT) return 0;
-  const k = Math.floor(x * LOG2_E + 0.5);
+  const k = Math.floor(x * Math.LOG2E + 0.5);
   const r = x - k * LN2_HIGH - k * LN2_LOW;
   // Taylor's series to r^13, by Horner's rule: on |r| ≤ ln2/2 the first term left out is below 1e-17.
   let sum = (r / 6227020800 + 1 / 479001600) * r + 1 / 39916800;
@@ -57,8 +55,8 @@ export function log(x: number): number {
   asFloat[0] = x;
   exponent += ((asWords[HIGH]! >>> 20) & 0x7ff) - 1022;
   asWords[HIGH] = (asWords[HIGH]! & 0x000fffff) | 0x3fe00000; // mantissa in [0.5, 1)
-  let mantissa = asFloat[0]!;
-  if (mantissa < SQRT_HALF) {
+  let mantissa = asFloat[0];
+  if (mantissa < Math.SQRT1_2) {
     mantissa *= 2;
     exponent -= 1;
   }

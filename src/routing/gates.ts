@@ -8,7 +8,8 @@ import type { RouterShape } from "./router.ts";
 
 export const normalisations = {
   none: "the scores as they are (Pangu Pro MoE, eq. 6)",
-  chosen: "divided by their sum over the chosen experts; with softmax scores this is the softmax over the chosen logits",
+  chosen:
+    "divided by their sum over the chosen experts; with softmax scores this is the softmax over the chosen logits",
 } as const;
 
 export type Normalisation = keyof typeof normalisations;
@@ -70,7 +71,8 @@ export function weighBackward(
   scoreGradient: Float64Array,
 ): void {
   const from = t * topK;
-  const scaled = (j: number) => (expertScale === undefined ? weightGradient[j]! : weightGradient[j]! * expertScale[chosen[j]!]!);
+  const scaled = (j: number) =>
+    expertScale === undefined ? weightGradient[j]! : weightGradient[j]! * expertScale[chosen[j]!]!;
   let sum = 1;
   let mean = 0; // the weight gradients averaged with the normalised weights
   if (normalisation === "chosen") {
