@@ -1,0 +1,152 @@
+/**
+ * Figure 2b of the Pangu Pro MoE paper and its surroundings: what the selection rule alone does to the balance of
+ * devices, before any router has learned to prefer an expert.
+ */
+import { mean, quantileSorted, standardDeviation } from "simple-statistics";
+import { randomStream } from "../src/core/random.ts";
+import type { Experiment } from "../src/experiment/experiment.ts";
+import { type ImbalanceSample, sampleImbalance } from "../src/experiment/imbalance-samples.ts";
+import { type UniformChoiceName, uniformChoices } from "../src/experiment/uniform-choices.ts";
+import {
+  balancedTokenProbability,
+  type DrawMode,
+  expectedFanOut,
+  expectedImbalanceScore,
+} from "../src/metrics/expected-imbalance.ts";
+
+const shape = { experts: 64, topK: 8, groups: 8 };
+
+/** The figure itself is 16 tokens on 8 devices. */
+const batches = [
+  { tokens: 1, deviceCounts: [8] },
+  { tokens: 16, deviceCounts: [2, 4, 8, 16, 32, 64] },
+  { tokens: 64, deviceCounts: [8] },
+];
+
+const modes: Record<UniformChoiceName, DrawMode | undefined> = {
+  topk: "distinct",
+  "topk-with-replacement": "with-replacement",
+  moge: undefined,
+};
+
+function summarise(
+  choice: UniformChoiceName,
+  tokens: number,
+  { devices, imbalanceScores, ...sample }: ImbalanceSample,
+) {
+  const scores = Array.from(imbalanceScores);
+  const setting = { ...shape, devices };
+  const mode = modes[choice];
+  const wholeGroups = shape.groups % devices === 0;
+  return {
+    choice,
+    devices,
+    tokens,
+    trials: scores.length,
+    mean_imbalance_score: mean(scores),
+    expected_imbalance_score: mode ? expectedImbalanceScore(setting, tokens, mode) : wholeGroups ? 0 : undefined,
+    sd_imbalance_score: standardDeviation(scores),
+    q01_imbalance_score: quantileSorted(scores, 0.01),
+    q50_imbalance_score: quantileSorted(scores, 0.5),
+    q99_imbalance_score: quantileSorted(scores, 0.99),
+    balanced_fraction: scores.filter((score) => score === 0).length / scores.length,
+    mean_max_over_mean: sample.maxOverMean,
+    mean_fan_out: sample.fanOut,
+    expected_fan_out: mode ? expectedFanOut(setting, mode) : Math.min(devices, shape.topK), // one expert a group
+  };
+}
+
+/** Share of the batches at each value that the imbalance score takes. */
+function countValues(choice: UniformChoiceName, { imbalanceScores }: ImbalanceSample) {
+  const counts = new Map<number, number>();
+  for (const score of imbalanceScores) counts.set(score, (counts.get(score) ?? 0) + 1);
+  return [...counts].map(([imbalance_score, count]) => ({
+    choice,
+    imbalance_score,
+    probability: count / imbalanceScores.length,
+  }));
+}
+
+export interface ImbalanceDistributionTables {
+  readonly [name: string]: readonly Record<string, number | string | undefined>[];
+  readonly summary: readonly ReturnType<typeof summarise>[];
+  /** Figure 2b: 16 tokens on 8 devices. */
+  readonly histogram: readonly ReturnType<typeof countValues>[number][];
+}
+
+function run({ trials, seed }: { trials: number; seed: number }): ImbalanceDistributionTables {
+  const summary: ReturnType<typeof summarise>[] = [];
+  const histogram: ReturnType<typeof countValues> = [];
+  for (const choice of Object.keys(uniformChoices) as UniformChoiceName[]) {
+    for (const { tokens, deviceCounts } of batches) {
+      const random = randomStream(seed, "imbalance-distribution", choice, tokens);
+      for (const sample of sampleImbalance(uniformChoices[choice], random, shape, tokens, trials, deviceCounts)) {
+        summary.push(summarise(choice, tokens, sample));
+        if (tokens === 16 && sample.devices === 8) histogram.push(...countValues(choice, sample));
+      }
+    }
+  }
+  return { summary, histogram };
+}
+
+function find({ summary }: ImbalanceDistributionTables, choice: UniformChoiceName, devices: number, tokens: number) {
+  const row = summary.find((each) => each.choice === choice && each.devices === devices && each.tokens === tokens);
+  if (row === undefined) throw new RangeError(`no row for ${choice}, ${devices} devices, ${tokens} tokens`);
+  return row;
+}
+
+const near = (value: number, wanted: number, tolerance: number) => Math.abs(value - wanted) <= tolerance;
+
+/** Within four standard errors of a share that is known exactly. */
+const nearShare = (measured: number, exact: number, trials: number) =>
+  near(measured, exact, 4 * Math.sqrt((exact * (1 - exact)) / trials));
+
+function balancedTokensMatch(tables: ImbalanceDistributionTables, choice: UniformChoiceName, mode: DrawMode): boolean {
+  const { balanced_fraction, trials } = find(tables, choice, 8, 1);
+  return nearShare(balanced_fraction, balancedTokenProbability({ ...shape, devices: 8 }, mode), trials);
+}
+
+export const experiment: Experiment<{ trials: number; seed: number }, ImbalanceDistributionTables> = {
+  name: "imbalance-distribution",
+  title: "Imbalance score of routers without preference (Pangu Pro MoE, figure 2b)",
+  question:
+    "How unequal are the loads of devices when every expert is as likely as any other, and what does MoGE change?",
+  defaults: { trials: 50_000, seed: 1 },
+  run,
+  claims: [
+    {
+      text: "top-8 of 64 experts on 8 devices, 16 tokens: the mean imbalance score is 0.669 ± 0.005 (distinct experts)",
+      holds: (tables) => near(find(tables, "topk", 8, 16).mean_imbalance_score, 0.669, 0.005),
+    },
+    {
+      text: "with 8 independent draws instead, the literal reading of eq. 4, it is 0.709 ± 0.005",
+      holds: (tables) => near(find(tables, "topk-with-replacement", 8, 16).mean_imbalance_score, 0.709, 0.005),
+    },
+    {
+      text: "top-8 is out of balance in more than 99.9 % of the batches of 16 tokens",
+      holds: (tables) => find(tables, "topk", 8, 16).balanced_fraction < 0.001,
+    },
+    {
+      text: "MoGE of 8 groups has imbalance score exactly 0 in every batch on 2, 4 and 8 devices",
+      holds: (tables) => [2, 4, 8].every((devices) => find(tables, "moge", devices, 16).balanced_fraction === 1),
+    },
+    {
+      text: "on 16 devices, half a group each, MoGE is out of balance too: 0.438 ± 0.005",
+      holds: (tables) => near(find(tables, "moge", 16, 16).mean_imbalance_score, 0.438, 0.005),
+    },
+    {
+      text: "one token loads 8 devices equally with probability 8^8/C(64,8) = 0.003790, by four standard errors",
+      holds: (tables) => balancedTokensMatch(tables, "topk", "distinct"),
+    },
+    {
+      text: "with independent draws that probability is 8!/8^8 = 0.002403, by four standard errors",
+      holds: (tables) => balancedTokensMatch(tables, "topk-with-replacement", "with-replacement"),
+    },
+    {
+      text: "MoGE pays in fan-out: 8 devices a token, exactly, against 5.43 ± 0.01 of top-8",
+      holds: (tables) =>
+        near(find(tables, "moge", 8, 16).mean_fan_out, 8, 1e-9) &&
+        near(find(tables, "topk", 8, 16).mean_fan_out, 5.43, 0.01),
+    },
+  ],
+};
