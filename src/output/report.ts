@@ -1,0 +1,105 @@
+/** The page that a finished run ends with, `summary.md`: question, figures, conclusion, how to read and to reproduce it. */
+import { join } from "node:path";
+import { clusterOf } from "../cluster/presets.ts";
+import type { ResolvedConfig, Variant } from "../config/resolve.ts";
+import type { TargetConfig } from "../config/schema.ts";
+import { expectedFanOut, expectedImbalanceScore } from "../metrics/expected-imbalance.ts";
+import { conclusion } from "./conclusion.ts";
+import { drawFigures, type FigureName, figures } from "./figures.ts";
+import { printed, type Quantity, quantities } from "./quantities.ts";
+import { readSummary, type SummaryRow } from "./summary-rows.ts";
+import { writeWhole } from "./whole-file.ts";
+
+/** Draws the figures and writes summary.md in the directory of a finished run, from its CSV files. */
+export async function writeReport(directory: string, resolved: ResolvedConfig): Promise<void> {
+  const drawn = await drawFigures(directory);
+  writeWhole(join(directory, "summary.md"), summaryPage(resolved, readSummary(directory), drawn));
+}
+
+/** @param drawn the figures beside the page */
+export function summaryPage(
+  { file, variants }: ResolvedConfig,
+  rows: readonly SummaryRow[],
+  drawn: readonly FigureName[],
+): string {
+  const priced = rows.some((row) => row.values.simulated_step_seconds !== undefined);
+  const paragraphs = [
+    `# ${file.name}`,
+    file.description ?? "",
+    summaryTableMarkdown(rows),
+    conclusion(rows),
+    ...drawn.map((name) => `![${figures[name].description}](${name}.svg)`),
+    "## How to read it",
+    [...readingNotes(variants), "One seed: differences that other seeds would swap say nothing."]
+      .map((note) => `- ${note}`)
+      .join("\n"),
+    ...(priced ? ["## What is simulated", simulationNote(variants.find(({ config }) => config.target)!)] : []),
+    "## To reproduce",
+    "In the folder that this page is in, with the resolved configuration that the run wrote beside it:",
+    "```sh\nmoge run config.yaml\n```",
+    `The CSV files come out the same, byte for byte, in \`results/${file.name}\` under that folder.`,
+  ];
+  return `${paragraphs.filter((paragraph) => paragraph !== "").join("\n\n")}\n`;
+}
+
+const columns: readonly { readonly head: string; readonly quantity: Quantity }[] = [
+  { head: "validation loss, nats per byte", quantity: quantities.validationLoss },
+  { head: "device imbalance score, mean", quantity: quantities.imbalanceMean },
+  { head: "p95", quantity: quantities.imbalanceP95 },
+  { head: "max", quantity: quantities.imbalanceMax },
+  { head: "expert max/mean", quantity: quantities.expertMaxOverMean },
+  { head: "fan-out, devices per token", quantity: quantities.fanOut },
+  { head: "simulated step, ms", quantity: quantities.stepTime },
+  { head: "compute", quantity: quantities.compute },
+  { head: "wait", quantity: quantities.wait },
+  { head: "communication", quantity: quantities.communication },
+];
+
+function summaryTableMarkdown(rows: readonly SummaryRow[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    line(["variant", ...columns.map(({ head }) => head)]),
+    line(["---", ...columns.map(() => "---:")]),
+    ...rows.map((row) => line([row.variant, ...columns.map(({ quantity }) => printed(row, quantity) ?? "–")])),
+  ].join("\n");
+}
+
+function readingNotes(variants: readonly Variant[]): string[] {
+  const routed = variants.find(({ config }) => config.model.feedForward === "moe")?.config;
+  const loss = "Validation loss: on held-out text after the last step, unweighted mean over the domains.";
+  if (routed === undefined) return [loss];
+  const { model, cluster, training } = routed;
+  const tokens = training.microBatches * training.ranks * training.sequences * model.context;
+  const setting = { ...model, devices: cluster.devices };
+  const score = expectedImbalanceScore(setting, tokens, "distinct").toFixed(3);
+  const fanOut = expectedFanOut(setting, "distinct").toFixed(2);
+  return [
+    loss,
+    "Device imbalance score: hottest minus coolest device, in assignments per token of the batch; 0 is even. Over all steps and layers.",
+    "Expert max/mean: load of the hottest expert over the mean one. Even devices can hold uneven experts.",
+    "Fan-out: distinct devices that a token's experts lie on; each costs a transfer.",
+    `For comparison: choosing ${model.topK} of ${model.experts} experts blindly for ${tokens} tokens, on ${cluster.devices} devices, ` +
+      `gives an imbalance score of ${score} by chance alone and a fan-out of ${fanOut}.`,
+  ];
+}
+
+/** What the step time is the time of, on which machine, and how the trained router came to drive it. */
+function simulationNote({ config }: Variant): string {
+  const target = config.target as TargetConfig;
+  const { device, topology } = clusterOf(config.cluster);
+  const layers = target.layers === 1 ? "one layer" : `${target.layers} layers`;
+  return [
+    `The step time was simulated, not measured: the routed experts of “${target.name}”`,
+    `(${layers}, hidden size ${target.hiddenSize}, expert hidden size ${target.expertHiddenSize}), forward and backward,`,
+    `on ${target.expertParallel} × ${device.title}; links: ${topology.title}.`,
+    target.dispatch === "deduplicated"
+      ? "A token travels once to each device that holds an expert of its choice."
+      : "A token travels once for each expert of its choice.",
+    "Compute is the mean device's, wait is how much longer the hottest one takes, communication is the dispatch and",
+    "combine all-to-all; mean over the last half of the steps.",
+    "It is a projection: the model that was trained is small, and each step",
+    `the tokens of its last ${target.window} steps were pooled, whole, each with all its chosen experts, and`,
+    `${target.tokensPerRank} tokens for each of the ${target.expertParallel} devices were drawn from them with replacement.`,
+    "Trained layers stand for the priced ones by depth.",
+  ].join(" ");
+}
