@@ -19,7 +19,7 @@ const showCommand: CommandModule<object, Arguments> = {
       .option("resolved", { type: "boolean", default: false, describe: "every value with the file or flag that set it" })
       .option("json", { type: "boolean", default: false, describe: "as JSON" }),
   handler: async ({ config, set, resolved: withOrigins, json }) => {
-    const { resolved } = readConfig(config, set);
+    const resolved = readConfig(config, set);
     if (withOrigins) {
       const { describeOrigins } = await import("../config/describe-origins.ts");
       const values = describeOrigins(resolved);

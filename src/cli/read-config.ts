@@ -20,15 +20,14 @@ export const configOptions = {
  * @param name a file, or the name of a config that comes with the package
  * @throws ConfigError
  */
-export function readConfig(name: string, sets: readonly string[]): { resolved: ResolvedConfig; baseDirectory: string } {
+export function readConfig(name: string, sets: readonly string[]): ResolvedConfig {
   const path = existsSync(name) ? name : (packagedConfig(name) ?? name);
-  const resolved = resolveConfig({
+  return resolveConfig({
     path,
     sets,
     read: readText,
     besides: (file, relative) => join(dirname(file), relative),
   });
-  return { resolved, baseDirectory: dirname(path) };
 }
 
 const packagedConfigs = () => join(packageDirectory(), "configs");

@@ -28,7 +28,7 @@ export const runCommand: CommandModule<object, Arguments> = {
       .option("progress", { choices: progressModes, default: "auto" as const, describe: "how progress is shown" })
       .option("json", { type: "boolean", default: false, describe: "print the summary as JSON" }) as never,
   handler: async ({ config, set, results, force, dryRun, progress: mode, json }) => {
-    const { resolved, baseDirectory } = readConfig(config, set);
+    const resolved = readConfig(config, set);
     await announce(resolved);
     if (dryRun) return;
     const [{ run }, { trainingSteps }] = await Promise.all([import("../run/runner.ts"), import("../run/plan.ts")]);
@@ -43,7 +43,7 @@ export const runCommand: CommandModule<object, Arguments> = {
     }
     const progress = openProgress(mode, trainingSteps(resolved.variants));
     try {
-      const outcome = await run({ resolved, results, baseDirectory, force }, progress, interruption.signal);
+      const outcome = await run({ resolved, results, force }, progress, interruption.signal);
       progress.close();
       if (outcome.kind === "interrupted") {
         say(`interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`);

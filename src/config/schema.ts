@@ -133,7 +133,7 @@ const textData = z.strictObject({
           z.enum(textDomainNames),
           z.strictObject({
             name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
-            path: described(z.string().check(z.minLength(1)), "a text file, or a folder of them, from the config's folder"),
+            path: described(z.string().check(z.minLength(1)), "a text file or a folder of them; a relative path starts where moge is run"),
           }),
         ]),
       )
@@ -203,7 +203,7 @@ const engine = section(
 
 const record = section(
   {
-    every: count(10, "steps between rows of expert-load.csv and device-load.csv"),
+    every: count(10, "steps between rows of expert-load.csv"),
     validationEvery: count(25, "steps between validations; the last step is always one"),
     validationSequences: count(16, "validation sequences a domain"),
     checkpointEvery: count(50, "steps between checkpoints"),

@@ -3,46 +3,62 @@ import { printed, type Quantity, quantities } from "./quantities.ts";
 import type { SummaryRow } from "./summary-rows.ts";
 
 const { imbalanceMean, validationLoss, expertMaxOverMean, fanOut, stepTime, wait, communication } = quantities;
-const compared: readonly Quantity[] = [
-  imbalanceMean,
-  wait,
-  communication,
-  stepTime,
-  fanOut,
-  expertMaxOverMean,
-  validationLoss,
-];
+/** What balance buys and what it is bought with. */
+const causes: readonly Quantity[] = [imbalanceMean, wait, expertMaxOverMean, fanOut, communication];
+/** What it all comes to. */
+const outcomes: readonly Quantity[] = [stepTime, validationLoss];
 
-type Verdict = "better" | "worse" | "equal";
-
-/** A sentence for each variant after the first; figures that print alike are equal. */
-export function conclusion([baseline, ...others]: readonly SummaryRow[]): string {
+/** A sentence for each variant after the first, and one on which is best; figures that print alike are equal. */
+export function conclusion(rows: readonly SummaryRow[]): string {
+  const [baseline, ...others] = rows;
   if (baseline === undefined) return "No variant has finished.";
   if (others.length === 0) return `${baseline.variant} ran alone, so nothing is compared.`;
-  return others.map((row) => sentence(baseline, row)).join(" ");
+  const best = outcomes.flatMap((quantity) => bestIn(rows, quantity));
+  const last = best.length === 0 ? [] : [`${capitalised(list(best))}.`];
+  return [...others.map((row) => sentence(baseline, row)), ...last].join(" ");
 }
 
 function sentence(baseline: SummaryRow, row: SummaryRow): string {
-  const found: Record<Verdict, string[]> = { better: [], worse: [], equal: [] };
-  for (const quantity of compared) {
-    const [before, after] = [printed(baseline, quantity), printed(row, quantity)];
-    if (before === undefined || after === undefined) continue;
-    const verdict = verdictOf(baseline, row, quantity);
-    const unit = quantity.unit === "" ? "" : ` ${quantity.unit}`;
-    const figures = verdict === "equal" ? `${after}${unit}` : `${after}, not ${before}${unit}`;
-    found[verdict].push(`${quantity.title} (${figures})`);
-  }
-  const parts = (["better", "worse", "equal"] as const)
-    .filter((verdict) => found[verdict].length > 0)
-    .map((verdict) => `${verdict} in ${list(found[verdict])}`);
+  const parts = (
+    [
+      ["gains", causes, isLess],
+      ["pays with", causes, isMore],
+      ["keeps", causes, isEqual],
+      ["comes to", outcomes, () => true],
+    ] as const
+  ).flatMap(([verb, of, applies]) => {
+    const figures = of.filter((quantity) => hasBoth(baseline, row, quantity) && applies(baseline, row, quantity));
+    return figures.length === 0 ? [] : [`${verb} ${list(figures.map((quantity) => figure(baseline, row, quantity)))}`];
+  });
   if (parts.length === 0) return `${row.variant} and ${baseline.variant} have no figure in common.`;
-  return `Against ${baseline.variant}, ${row.variant} is ${parts.join("; ")}.`;
+  return `Against ${baseline.variant}, ${row.variant} ${parts.join("; ")}.`;
 }
 
-function verdictOf(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): Verdict {
-  if (printed(baseline, quantity) === printed(row, quantity)) return "equal";
-  return row.values[quantity.column]! < baseline.values[quantity.column]! ? "better" : "worse";
+type Comparison = (baseline: SummaryRow, row: SummaryRow, quantity: Quantity) => boolean;
+
+const hasBoth: Comparison = (baseline, row, quantity) =>
+  printed(baseline, quantity) !== undefined && printed(row, quantity) !== undefined;
+const isEqual: Comparison = (baseline, row, quantity) => printed(baseline, quantity) === printed(row, quantity);
+const isLess: Comparison = (baseline, row, quantity) =>
+  !isEqual(baseline, row, quantity) && row.values[quantity.column]! < baseline.values[quantity.column]!;
+const isMore: Comparison = (baseline, row, quantity) => isLess(row, baseline, quantity);
+
+/** "fan-out 8.00, not 5.40 devices per token". */
+function figure(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): string {
+  const before = isEqual(baseline, row, quantity) ? "" : `, not ${printed(baseline, quantity)}`;
+  return `${quantity.title} ${printed(row, quantity)}${before}${quantity.unit && ` ${quantity.unit}`}`;
 }
+
+/** "the lowest validation loss is that of moge", for all variants that share the lowest figure. */
+function bestIn(rows: readonly SummaryRow[], quantity: Quantity): string[] {
+  const having = rows.filter((row) => row.values[quantity.column] !== undefined);
+  if (having.length < 2) return [];
+  const lowest = having.reduce((best, row) => (isLess(best, row, quantity) ? row : best));
+  const winners = having.filter((row) => isEqual(lowest, row, quantity)).map(({ variant }) => variant);
+  return [`the lowest ${quantity.title} is that of ${list(winners)}`];
+}
+
+const capitalised = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 const list = (items: readonly string[]): string =>
   items.length < 2 ? items.join("") : `${items.slice(0, -1).join(", ")} and ${items.at(-1)}`;

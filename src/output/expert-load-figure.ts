@@ -3,7 +3,7 @@ import type { TopLevelSpec } from "vega-lite";
 import { type CsvRow, type Figure, mean, variantsOf } from "./figure.ts";
 
 /** Cells of the whole figure: the file grows with them, and finer ones cannot be seen. */
-const mostCells = 12_000;
+const mostCells = 8_000;
 const mostLayers = 3;
 const mostDeviceLabels = 8;
 const panelsWidth = 540;

@@ -35,9 +35,9 @@ export function summaryPage(
       .join("\n"),
     ...(priced ? ["## What is simulated", simulationNote(variants.find(({ config }) => config.target)!)] : []),
     "## To reproduce",
-    "In the folder that this page is in, with the resolved configuration that the run wrote beside it:",
-    "```sh\nmoge run config.yaml\n```",
-    `The CSV files come out the same, byte for byte, in \`results/${file.name}\` under that folder.`,
+    "From the folder above `results/`, with the resolved configuration that the run wrote beside this page:",
+    `\`\`\`sh\nmoge run results/${file.name}/config.yaml --force\n\`\`\``,
+    "The files come out the same, byte for byte, but for `provenance.json`.",
   ];
   return `${paragraphs.filter((paragraph) => paragraph !== "").join("\n\n")}\n`;
 }
@@ -75,7 +75,7 @@ function readingNotes(variants: readonly Variant[]): string[] {
   const fanOut = expectedFanOut(setting, "distinct").toFixed(2);
   return [
     loss,
-    "Device imbalance score: hottest minus coolest device, in assignments per token of the batch; 0 is even. Over all steps and layers.",
+    "Device imbalance score: hottest minus coolest device, in assignments per token of the batch; 0 is even. Statistics of the routing are over all layers and the last half of the steps; the figures show the start.",
     "Expert max/mean: load of the hottest expert over the mean one. Even devices can hold uneven experts.",
     "Fan-out: distinct devices that a token's experts lie on; each costs a transfer.",
     `For comparison: choosing ${model.topK} of ${model.experts} experts blindly for ${tokens} tokens, on ${cluster.devices} devices, ` +

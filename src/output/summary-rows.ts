@@ -35,8 +35,11 @@ const meanOf = (rows: readonly CsvRow[], column: string): Cell => {
   return values.length === 0 ? undefined : mean(values);
 };
 
-/** The router has settled by then, and the projection's pool of steps is full. */
-const lastHalf = (rows: readonly CsvRow[]): readonly CsvRow[] => rows.slice(Math.floor(rows.length / 2));
+/** The start-up, when every router is out of balance, is over by then, and the projection's pool of steps is full. */
+const lastHalf = (rows: readonly CsvRow[]): readonly CsvRow[] => {
+  const steps = Number(rows.at(-1)?.["step"] ?? 0);
+  return rows.filter((row) => Number(row["step"]) > steps / 2);
+};
 
 function finalValidationLoss({ validation }: VariantRows): Cell {
   const last = validation.at(-1)?.["step"];
@@ -46,7 +49,7 @@ function finalValidationLoss({ validation }: VariantRows): Cell {
   );
 }
 
-const deviceScores = ({ layers }: VariantRows): number[] => numbers(layers, "device_imbalance_score");
+const deviceScores = ({ layers }: VariantRows): number[] => numbers(lastHalf(layers), "device_imbalance_score");
 
 const overScores =
   (statistic: (scores: number[]) => number) =>
@@ -57,7 +60,7 @@ const overScores =
 
 const score = (description: string, statistic: (scores: number[]) => number) => ({
   unit: loadMetrics["imbalance-score"].unit,
-  description: `imbalance score of the device loads: ${description} over all steps and layers`,
+  description: `imbalance score of the device loads: ${description} over the layers and the last half of the steps`,
   value: overScores(statistic),
 });
 
@@ -69,11 +72,12 @@ const simulated = (part: keyof typeof simulatedParts) => ({
 
 const overLayers = (unit: string, what: string, column: string) => ({
   unit,
-  description: `${what}; mean over all steps and layers`,
-  value: ({ layers }: VariantRows) => meanOf(layers, column),
+  description: `${what}; mean over the layers and the last half of the steps`,
+  value: ({ layers }: VariantRows) => meanOf(lastHalf(layers), column),
 });
 
-export const summaryDescription = "One row a variant, written when it finishes.";
+export const summaryDescription =
+  "One row a variant, written when it finishes. Statistics are over the last half of the steps, when start-up is over.";
 
 export const summaryColumns = {
   variant: { unit: "text", description: "name of the variant", value: ({ variant }: VariantRows) => variant },

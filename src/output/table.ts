@@ -6,32 +6,32 @@ import type { SummaryRow } from "./summary-rows.ts";
 const columns: readonly { readonly head: readonly [string, string]; readonly quantity: Quantity }[] = [
   { head: ["validation", "nats/byte"], quantity: quantities.validationLoss },
   { head: ["imbalance", "mean"], quantity: quantities.imbalanceMean },
+  { head: ["", "p95"], quantity: quantities.imbalanceP95 },
   { head: ["", "max"], quantity: quantities.imbalanceMax },
   { head: ["expert", "max/mean"], quantity: quantities.expertMaxOverMean },
   { head: ["fan-out", "devices"], quantity: quantities.fanOut },
   { head: ["step ms", "simulated"], quantity: quantities.stepTime },
 ];
 
-const longestName = 20;
+const widestTable = 80;
+const shortestName = 8;
 
 /** @returns lines without a last line feed; bold headers where picocolors finds a terminal that shows them */
 export function summaryTable(rows: readonly SummaryRow[]): string {
-  const cells = rows.map((row) => [
-    shortened(row.variant),
-    ...columns.map(({ quantity }) => printed(row, quantity) ?? "-"),
-  ]);
-  const heads = [0, 1].map((line) => [line === 0 ? "" : "variant", ...columns.map(({ head }) => head[line]!)]);
-  const widths = heads[0]!.map((_, i) => Math.max(...[...heads, ...cells].map((row) => row[i]!.length)));
-  const aligned = (row: readonly string[]) =>
-    row
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join("  ")
-      .trimEnd();
+  const heads = [0, 1].map((line) => columns.map(({ head }) => head[line]!));
+  const figures = rows.map((row) => columns.map(({ quantity }) => printed(row, quantity) ?? "-"));
+  const widths = columns.map((_, i) => Math.max(...[...heads, ...figures].map((row) => row[i]!.length)));
+  const forNames = Math.max(shortestName, widestTable - widths.reduce((sum, width) => sum + width + 2, 0));
+  const names = rows.map(({ variant }) => shortened(variant, forNames));
+  const nameWidth = Math.max(...["variant", ...names].map((name) => name.length));
+  const aligned = (name: string, row: readonly string[]) =>
+    [name.padEnd(nameWidth), ...row.map((cell, i) => cell.padStart(widths[i]!))].join("  ").trimEnd();
   return [
-    ...heads.map((row) => pc.bold(aligned(row))),
-    ...cells.map(aligned),
+    ...heads.map((row, line) => pc.bold(aligned(line === 0 ? "" : "variant", row))),
+    ...figures.map((row, i) => aligned(names[i]!, row)),
     pc.dim("imbalance: score of the device loads, assignments per token; 0 is even"),
   ].join("\n");
 }
 
-const shortened = (name: string): string => (name.length <= longestName ? name : `${name.slice(0, longestName - 1)}…`);
+const shortened = (name: string, longest: number): string =>
+  name.length <= longest ? name : `${name.slice(0, longest - 1)}…`;

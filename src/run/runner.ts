@@ -19,8 +19,6 @@ export interface RunRequest {
   readonly resolved: ResolvedConfig;
   /** Folder that holds the results of all runs. */
   readonly results: string;
-  /** Where relative paths in the config start. */
-  readonly baseDirectory: string;
   /** Replace an existing result. */
   readonly force: boolean;
 }
@@ -48,7 +46,7 @@ export class RunFailedError extends Error {
  */
 export async function run(request: RunRequest, observer: RunObserver, signal: AbortSignal): Promise<RunOutcome> {
   const { resolved, results, force } = request;
-  const sources = resolved.variants.map(({ config }) => openData(config, request.baseDirectory));
+  const sources = resolved.variants.map(({ config }) => openData(config, process.cwd()));
   const configText = stringify(resolved.file);
   const directory = claimRunDirectory(results, resolved.file.name, configText, force);
   try {

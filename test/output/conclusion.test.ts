@@ -28,30 +28,35 @@ const second: SummaryRow = {
 };
 
 describe("output/conclusion", () => {
-  it("says what is better, what it costs and what does not change", () => {
+  it("says what is gained, what it is paid with, what it comes to and who is best", () => {
     expect(conclusion([first, second])).to.equal(
-      "Against first, second is better in device imbalance score (0, not 0.402) and " +
-        "simulated wait for the hottest device (0, not 1.16 ms); " +
-        "worse in simulated communication (4.40, not 2.86 ms), simulated step time (10.50, not 10.12 ms), " +
-        "fan-out (8.00, not 5.20 devices per token) and validation loss (2.158, not 2.141 nats per byte); " +
-        "equal in expert max/mean load (1.87).",
+      "Against first, second gains device imbalance score 0, not 0.402 and " +
+        "simulated wait for the hottest device 0, not 1.16 ms; " +
+        "pays with fan-out 8.00, not 5.20 devices per token and simulated communication 4.40, not 2.86 ms; " +
+        "keeps expert max/mean load 1.87; " +
+        "comes to simulated step time 10.50, not 10.12 ms and validation loss 2.158, not 2.141 nats per byte. " +
+        "The lowest simulated step time is that of first and the lowest validation loss is that of first.",
     );
   });
 
   it("says the opposite the other way round", () => {
-    const text = conclusion([second, first]);
-    const [better, worse, equal] = text.split(";");
-    expect(better).to.match(
-      /^Against second, first is better in simulated communication .* and validation loss \(2\.141, not 2\.158/,
+    const [gains, pays, keeps] = conclusion([second, first]).split(";");
+    expect(gains).to.match(/^Against second, first gains fan-out 5\.20, not 8\.00 .* and simulated communication/);
+    expect(pays).to.match(/^ pays with device imbalance score 0\.402, not 0 and simulated wait/);
+    expect(keeps).to.equal(" keeps expert max/mean load 1.87");
+  });
+
+  it("names all that share the lowest figure", () => {
+    expect(conclusion([first, { ...first, variant: "twin" }])).to.match(
+      /The lowest simulated step time is that of first and twin and the lowest validation loss is that of first and twin\.$/,
     );
-    expect(worse).to.match(/^ worse in device imbalance score \(0\.402, not 0\) and simulated wait/);
-    expect(equal).to.equal(" equal in expert max/mean load (1.87).");
   });
 
   it("compares only what both have", () => {
     const dense: SummaryRow = { variant: "dense", values: { validation_loss_nats_per_byte: 2.2 } };
     expect(conclusion([first, dense])).to.equal(
-      "Against first, dense is worse in validation loss (2.200, not 2.141 nats per byte).",
+      "Against first, dense comes to validation loss 2.200, not 2.141 nats per byte. " +
+        "The lowest validation loss is that of first.",
     );
     expect(conclusion([first, { variant: "none", values: {} }])).to.equal("none and first have no figure in common.");
   });

@@ -133,14 +133,14 @@ describe("output/run-writer", () => {
         tokens: 20,
         parameters: 123,
         validation_loss_nats_per_byte: 3,
-        imbalance_score_mean: 1, // 4, 0, 0, 0
-        imbalance_score_p95: 3.4, // 0.95·3 = 2.85 ranks up from 0, 0, 0, 4
-        imbalance_score_max: 4,
-        device_max_over_mean: 1.125,
-        expert_max_over_mean: 1.25,
-        fan_out_devices_per_token: 1.875,
-        gate_mass: 0.625,
-        simulated_step_seconds: 0.003, // the last half: step 2 alone
+        imbalance_score_mean: 0, // the last half: step 2 alone, not the 4 of step 1
+        imbalance_score_p95: 0,
+        imbalance_score_max: 0,
+        device_max_over_mean: 1,
+        expert_max_over_mean: 1,
+        fan_out_devices_per_token: 2,
+        gate_mass: 0.5,
+        simulated_step_seconds: 0.003,
         simulated_compute_seconds: 0.002,
         simulated_wait_seconds: 0,
         simulated_communication_seconds: 0.001,
@@ -180,15 +180,19 @@ describe("output/run-writer", () => {
     expect(steps("device-load.csv")).to.deep.equal(Array.from({ length: 25 }, (_, i) => i + 1));
   });
 
-  it("takes p95 between the ranks around 0.95·(n − 1), as numpy and pandas do", () => {
+  it("takes mean, maximum and p95 (between the ranks around 0.95·(n − 1), as numpy does) of the last half", () => {
     const directory = scratch();
-    writeFakeRun(directory, ["topk"], small);
-    const scores = readCsv(join(directory, "layers.csv")).map((row) => Number(row["device_imbalance_score"]));
-    const ascending = [...scores].sort((a, b) => a - b);
-    expect(ascending).to.have.length(50); // 0.95·49 = 46.55
-    expect(ascending[47]).to.be.above(ascending[46]!);
-    const expected = 0.45 * ascending[46]! + 0.55 * ascending[47]!;
-    expect(readSummary(directory)[0]!.values.imbalance_score_p95).to.be.closeTo(expected, 1e-8);
+    writeFakeRun(directory, ["topk"], { ...small, steps: 27 });
+    const rows = readCsv(join(directory, "layers.csv")).filter((row) => Number(row["step"]) >= 14);
+    const ascending = rows.map((row) => Number(row["device_imbalance_score"])).sort((a, b) => a - b);
+    expect(ascending).to.have.length(28); // 0.95·27 = 25.65
+    expect(ascending[26]).to.be.above(ascending[25]!);
+    const { values } = readSummary(directory)[0]!;
+    expect(values.imbalance_score_p95).to.be.closeTo(0.35 * ascending[25]! + 0.65 * ascending[26]!, 1e-8);
+    expect(values.imbalance_score_max).to.equal(ascending[27]);
+    expect(values.imbalance_score_mean).to.be.closeTo(ascending.reduce((a, b) => a + b) / 28, 1e-8);
+    const fanOuts = rows.map((row) => Number(row["fan_out_devices_per_token"]));
+    expect(values.fan_out_devices_per_token).to.be.closeTo(fanOuts.reduce((a, b) => a + b) / 28, 1e-8);
   });
 
   it("writes the same bytes with an interruption as without", () => {

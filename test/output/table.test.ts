@@ -50,6 +50,7 @@ describe("output/table", () => {
         values: {
           validation_loss_nats_per_byte: 2.1412,
           imbalance_score_mean: 0.4,
+          imbalance_score_p95: 0.51,
           imbalance_score_max: 0.52,
           expert_max_over_mean: 1.87,
           fan_out_devices_per_token: 5.2,
@@ -59,10 +60,10 @@ describe("output/table", () => {
       { variant: "dense", values: { validation_loss_nats_per_byte: 2.2 } },
     ];
     expect(plain(summaryTable(rows)).split("\n").slice(0, 4)).to.deep.equal([
-      "         validation  imbalance           expert  fan-out    step ms",
-      "variant   nats/byte       mean    max  max/mean  devices  simulated",
-      "topk          2.141      0.400  0.520      1.87     5.20      10.12",
-      "dense         2.200          -      -         -        -          -",
+      "         validation  imbalance                  expert  fan-out    step ms",
+      "variant   nats/byte       mean    p95    max  max/mean  devices  simulated",
+      "topk          2.141      0.400  0.510  0.520      1.87     5.20      10.12",
+      "dense         2.200          -      -      -         -        -          -",
     ]);
   });
 });

@@ -22,7 +22,7 @@ describe("a run on disk", () => {
 
   const start = (name: string, sets: string[] = [], options: { force?: boolean; observer?: RunObserver; signal?: AbortSignal } = {}) =>
     run(
-      { resolved: tinyFile(...sets), results: join(folder, name), baseDirectory: ".", force: options.force ?? false },
+      { resolved: tinyFile(...sets), results: join(folder, name), force: options.force ?? false },
       options.observer ?? silent,
       options.signal ?? new AbortController().signal,
     );
@@ -42,7 +42,7 @@ describe("a run on disk", () => {
   let undisturbed: Record<string, string>;
   before(async () => {
     const apart = mkdtempSync(join(tmpdir(), "moge-run-"));
-    await run({ resolved: tinyFile(), results: apart, baseDirectory: ".", force: false }, silent, new AbortController().signal);
+    await run({ resolved: tinyFile(), results: apart, force: false }, silent, new AbortController().signal);
     undisturbed = bytesOf(join(apart, "tiny"));
     rmSync(apart, { recursive: true });
   });
