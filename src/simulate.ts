@@ -2,7 +2,7 @@
  * The waist: `simulate` yields one plain, serialisable `Step` at a time. Above it nothing formats; below it nothing
  * waits, logs or opens anything. Node pulls it in a loop, a page one step a frame, a test three of them.
  */
-import { priceMoeLayer, type Cluster, type LayerTime } from "./cluster/moe-layer.ts";
+import { type Cluster, type LayerTime, priceMoeLayer } from "./cluster/moe-layer.ts";
 import { clusterOf } from "./cluster/presets.ts";
 import { layerFor, TokenPool, type TokenPoolState } from "./cluster/projection.ts";
 import type { RunConfig, TargetConfig } from "./config/schema.ts";

@@ -1,7 +1,7 @@
 import { expect } from "chai";
+import type { RunConfig } from "../src/config/schema.ts";
 import { openData } from "../src/host/open-data.ts";
 import { openEngine } from "../src/host/open-engine.ts";
-import type { RunConfig } from "../src/config/schema.ts";
 import { DivergenceError, learningRateAt, type SimulationState, type Step, simulate } from "../src/simulate.ts";
 import { tinyConfig } from "./tiny-config.ts";
 

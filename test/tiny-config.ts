@@ -1,6 +1,7 @@
 /** The smallest configs that are still real: trained on synthetic topics in well under a second. */
-import { resolveConfig } from "../src/config/resolve.ts";
+
 import type { ResolvedConfig } from "../src/config/resolve.ts";
+import { resolveConfig } from "../src/config/resolve.ts";
 import type { RunConfig } from "../src/config/schema.ts";
 
 const TINY = `

@@ -6,7 +6,7 @@
  */
 import type { Floats } from "../core/floats.ts";
 import type { RouterShape } from "../routing/router.ts";
-import { scoreFunctions, type ScoreFunctionName } from "../routing/scores.ts";
+import { type ScoreFunctionName, scoreFunctions } from "../routing/scores.ts";
 import type { BalancingLoss, BiasRule } from "./rule.ts";
 import { type BalanceSetting, balancingRules } from "./rules.ts";
 

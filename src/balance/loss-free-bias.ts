@@ -14,7 +14,11 @@ export const lossFreeBias = {
       help: "u, the step of the bias",
       source: "arXiv:2408.15664 (sigmoid scores)",
     },
-    centred: { kind: "boolean", default: false, help: "subtract the mean of the steps, so that the biases keep their sum" },
+    centred: {
+      kind: "boolean",
+      default: false,
+      help: "subtract the mean of the steps, so that the biases keep their sum",
+    },
   },
   update(bias, load, { rate, centred }) {
     const experts = bias.length;

@@ -14,9 +14,17 @@ const showCommand: CommandModule<object, Arguments> = {
   describe: "print a config as it would run",
   builder: (yargs) =>
     yargs
-      .positional("config", { type: "string", default: "quickstart", describe: "a file, or the name of a packaged config" })
+      .positional("config", {
+        type: "string",
+        default: "quickstart",
+        describe: "a file, or the name of a packaged config",
+      })
       .options(configOptions)
-      .option("resolved", { type: "boolean", default: false, describe: "every value with the file or flag that set it" })
+      .option("resolved", {
+        type: "boolean",
+        default: false,
+        describe: "every value with the file or flag that set it",
+      })
       .option("json", { type: "boolean", default: false, describe: "as JSON" }),
   handler: async ({ config, set, resolved: withOrigins, json }) => {
     const resolved = readConfig(config, set);

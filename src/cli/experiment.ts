@@ -64,9 +64,12 @@ function names(): string[] {
 }
 
 async function load(name: string): Promise<AnyExperiment> {
-  if (!names().includes(name)) throw new UsageError(`there is no experiment "${name}"; there are ${names().join(", ")}`);
+  if (!names().includes(name))
+    throw new UsageError(`there is no experiment "${name}"; there are ${names().join(", ")}`);
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const module = (await import(pathToFileURL(join(folder, `${name}.${extension}`)).href)) as { experiment: AnyExperiment };
+  const module = (await import(pathToFileURL(join(folder, `${name}.${extension}`)).href)) as {
+    experiment: AnyExperiment;
+  };
   return module.experiment;
 }
 

@@ -19,8 +19,8 @@ const parser = yargs(hideBin(process.argv))
   .demandCommand(1, "say what to do, for example: moge run quickstart")
   .strict()
   .recommendCommands()
-  .wrap(Math.min(100, process.stdout.columns ?? 80))
-  .fail((message, error) => {
+  .wrap(process.stdout.isTTY ? Math.min(100, process.stdout.columns) : 80)
+  .fail((message, error: Error | undefined) => {
     if (error) throw error;
     process.stderr.write(`moge: ${message} (moge --help lists the commands)\n`);
     process.exit(exitCodes.usage);

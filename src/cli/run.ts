@@ -20,11 +20,19 @@ export const runCommand: CommandModule<object, Arguments> = {
   describe: "train and price the variants of a config, side by side",
   builder: (yargs) =>
     yargs
-      .positional("config", { type: "string", default: "quickstart", describe: "a file, or the name of a packaged config" })
+      .positional("config", {
+        type: "string",
+        default: "quickstart",
+        describe: "a file, or the name of a packaged config",
+      })
       .options(configOptions)
       .option("results", { type: "string", default: "results", describe: "folder for results", requiresArg: true })
       .option("force", { type: "boolean", default: false, describe: "replace an existing result" })
-      .option("dry-run", { type: "boolean", default: false, describe: "check the config, say what would be done, and stop" })
+      .option("dry-run", {
+        type: "boolean",
+        default: false,
+        describe: "check the config, say what would be done, and stop",
+      })
       .option("progress", { choices: progressModes, default: "auto" as const, describe: "how progress is shown" })
       .option("json", { type: "boolean", default: false, describe: "print the summary as JSON" }) as never,
   handler: async ({ config, set, results, force, dryRun, progress: mode, json }) => {
@@ -46,7 +54,9 @@ export const runCommand: CommandModule<object, Arguments> = {
       const outcome = await run({ resolved, results, force }, progress, interruption.signal);
       progress.close();
       if (outcome.kind === "interrupted") {
-        say(`interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`);
+        say(
+          `interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`,
+        );
         process.exitCode = code;
         return;
       }
@@ -81,7 +91,13 @@ async function conclude(directory: string, json: boolean): Promise<void> {
   const { readSummary } = await import("../output/summary-rows.ts");
   const rows = readSummary(directory);
   if (json) {
-    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify(
+        rows.map(({ variant, values }) => ({ variant, ...values })),
+        null,
+        2,
+      )}\n`,
+    );
     return;
   }
   const [{ summaryTable }, { conclusion }] = await Promise.all([

@@ -1,7 +1,7 @@
 /** The cluster that a config names, and the names it can choose from. */
 import { type DeviceName, devices } from "./devices.ts";
 import type { Cluster } from "./moe-layer.ts";
-import { topologies, type TopologyName } from "./topologies.ts";
+import { type TopologyName, topologies } from "./topologies.ts";
 
 export const deviceNames = Object.keys(devices) as DeviceName[];
 export const topologyNames = Object.keys(topologies) as TopologyName[];

@@ -119,7 +119,9 @@ function problemsOf(issue: Issue, schema: z.ZodMiniType, layer: Layer): Problem[
       message: `unknown key${didYouMean(key, known) || (known.length > 0 ? `; known are ${known.join(", ")}` : "")}`,
     }));
   }
-  return [{ where: originOf(layer, path), key: path, message: describeIssue(issue, valueAt(layer.tree, path), schema) }];
+  return [
+    { where: originOf(layer, path), key: path, message: describeIssue(issue, valueAt(layer.tree, path), schema) },
+  ];
 }
 
 /** What was wrong with one value, in words. */
@@ -130,8 +132,7 @@ function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): str
       return `expected ${typeNames[issue.expected] ?? issue.expected}, ${got}`;
     case "too_small":
     case "too_big": {
-      const [bound, more] =
-        issue.code === "too_small" ? [issue.minimum, "more than"] : [issue.maximum, "less than"];
+      const [bound, more] = issue.code === "too_small" ? [issue.minimum, "more than"] : [issue.maximum, "less than"];
       const least = issue.code === "too_small" ? "at least" : "at most";
       const what = issue.origin === "array" || issue.origin === "string" ? " entries" : "";
       return `expected ${issue.inclusive ? least : more} ${bound}${what}, ${got}`;
@@ -149,9 +150,14 @@ function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): str
   }
 }
 
-function describeUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, schema: z.ZodMiniType, got: string): string {
+function describeUnion(
+  issue: z.core.$ZodIssueInvalidUnion,
+  value: unknown,
+  schema: z.ZodMiniType,
+  got: string,
+): string {
   const options = issue.discriminator === undefined ? namesIn(issue) : knownValues(schema, issue.path);
-  const written = issue.discriminator === undefined ? value : value ?? undefined;
+  const written = issue.discriminator === undefined ? value : (value ?? undefined);
   const guess = typeof written === "string" ? didYouMean(written, options) : "";
   return options.length > 0 ? `expected one of ${options.join(", ")}, ${got}${guess}` : `does not fit, ${got}`;
 }
@@ -171,11 +177,20 @@ function namesIn(issue: z.core.$ZodIssueInvalidUnion): string[] {
   return issue.errors.flat().flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
 }
 
-type JsonSchema = { properties?: Tree; items?: JsonSchema; anyOf?: JsonSchema[]; oneOf?: JsonSchema[]; const?: unknown };
+type JsonSchema = {
+  properties?: Tree;
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  const?: unknown;
+};
 
 /** The parts of the JSON Schema that a path leads to; a union leads to all of its branches. */
 function schemasAt(schema: z.ZodMiniType, path: readonly PropertyKey[]): JsonSchema[] {
-  const branches = (at: JsonSchema): JsonSchema[] => [at, ...[...(at.anyOf ?? []), ...(at.oneOf ?? [])].flatMap(branches)];
+  const branches = (at: JsonSchema): JsonSchema[] => [
+    at,
+    ...[...(at.anyOf ?? []), ...(at.oneOf ?? [])].flatMap(branches),
+  ];
   return path.reduce<JsonSchema[]>(
     (at, key) =>
       at

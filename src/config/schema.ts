@@ -22,8 +22,7 @@ const described = <S extends z.core.$ZodType>(schema: S, description: string): S
   return schema;
 };
 
-const count = (fallback: number, help: string) =>
-  described(z._default(z.int().check(z.minimum(1)), fallback), help);
+const count = (fallback: number, help: string) => described(z._default(z.int().check(z.minimum(1)), fallback), help);
 const countOrZero = (fallback: number, help: string) =>
   described(z._default(z.int().check(z.minimum(0)), fallback), help);
 const positive = (fallback: number, help: string) => described(z._default(z.number().check(z.gt(0)), fallback), help);
@@ -76,10 +75,7 @@ const model = section(
       "moe",
       "moe: routed experts; dense: one SwiGLU feed-forward of the same active width, (topK + sharedExperts) · expertHiddenSize",
     ),
-    experts: described(
-      z._default(z.int().check(z.minimum(1), z.maximum(65_536)), 64),
-      "routed experts a layer, N",
-    ),
+    experts: described(z._default(z.int().check(z.minimum(1), z.maximum(65_536)), 64), "routed experts a layer, N"),
     topK: count(8, "experts chosen for a token, K"),
     groups: count(8, "expert groups, M; used by grouped routers"),
     expertHiddenSize: count(32, "hidden width of one SwiGLU expert, F"),
@@ -91,7 +87,10 @@ const model = section(
 
 const router = section(
   {
-    preset: described(z.optional(z.enum(keys(routingPresets))), "a published combination; the keys beside it override it"),
+    preset: described(
+      z.optional(z.enum(keys(routingPresets))),
+      "a published combination; the keys beside it override it",
+    ),
     selection: choice(keys(routers), "topk", "which experts a token goes to"),
     scoreFunction: choice(keys(scoreFunctions), "softmax", "logits to scores"),
     normalisation: choice(keys(normalisations), "chosen", "how the scores of the chosen become weights"),
@@ -133,7 +132,10 @@ const textData = z.strictObject({
           z.enum(textDomainNames),
           z.strictObject({
             name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
-            path: described(z.string().check(z.minLength(1)), "a text file or a folder of them; a relative path starts where moge is run"),
+            path: described(
+              z.string().check(z.minLength(1)),
+              "a text file or a folder of them; a relative path starts where moge is run",
+            ),
           }),
         ]),
       )

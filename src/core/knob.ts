@@ -15,14 +15,3 @@ export type Knob =
       readonly options: Readonly<Record<string, string>>;
       readonly help: string;
     };
-
-/** The values of a set of knobs. */
-export type KnobValues<K extends Record<string, Knob>> = {
-  readonly [name in keyof K]: K[name] extends { kind: "number" }
-    ? number
-    : K[name] extends { kind: "boolean" }
-      ? boolean
-      : K[name] extends { options: infer O }
-        ? keyof O & string
-        : never;
-};

@@ -7,7 +7,9 @@ import { fileURLToPath } from "node:url";
 export function packageDirectory(): string {
   for (let at = dirname(fileURLToPath(import.meta.url)); ; at = dirname(at)) {
     const manifest = join(at, "package.json");
-    if (existsSync(manifest) && (JSON.parse(readFileSync(manifest, "utf8")) as { name?: string }).name === "moge") return at;
-    if (at === dirname(at)) throw new Error("the package moge is incomplete: its package.json is missing; install it again");
+    if (existsSync(manifest) && (JSON.parse(readFileSync(manifest, "utf8")) as { name?: string }).name === "moge")
+      return at;
+    if (at === dirname(at))
+      throw new Error("the package moge is incomplete: its package.json is missing; install it again");
   }
 }

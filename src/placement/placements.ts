@@ -12,5 +12,3 @@ const contiguous: Placement = {
 };
 
 export const placements = { contiguous } satisfies Record<string, Placement>;
-
-export type PlacementName = keyof typeof placements;

@@ -16,5 +16,3 @@ export const routingPresets = {
     source: "Pangu Pro MoE, arXiv:2505.21411, eq. 5-7: global softmax, not renormalised, weights sum to less than 1",
   },
 } satisfies Record<string, RoutingPreset>;
-
-export type RoutingPresetName = keyof typeof routingPresets;

@@ -86,7 +86,13 @@ export function routeBackward(
 }
 
 /** Assignments per expert among the tokens [first, last). @param load [N], added to */
-export function countLoad(chosen: Int32Array, first: number, last: number, topK: number, load: Floats | Int32Array): void {
+export function countLoad(
+  chosen: Int32Array,
+  first: number,
+  last: number,
+  topK: number,
+  load: Floats | Int32Array,
+): void {
   for (let j = first * topK; j < last * topK; j++) {
     const expert = chosen[j]!;
     load[expert] = load[expert]! + 1;

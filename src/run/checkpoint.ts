@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import type { SimulationState } from "../simulate.ts";
 import { writeWhole } from "../output/whole-file.ts";
+import type { SimulationState } from "../simulate.ts";
 
 export interface Checkpoint {
   /** Index of the variant that goes on. */

@@ -34,7 +34,9 @@ export function claimRunDirectory(results: string, name: string, configText: str
   const final = join(results, name);
   const partial = `${final}.partial`;
   if (existsSync(final) && !force) {
-    throw new RunRefusedError(`${final} already holds a result; pass --force to replace it, or --set name=… to keep both`);
+    throw new RunRefusedError(
+      `${final} already holds a result; pass --force to replace it, or --set name=… to keep both`,
+    );
   }
   try {
     mkdirSync(partial, { recursive: true });

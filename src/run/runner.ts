@@ -75,7 +75,11 @@ async function runIn(
       const engine = await openEngine(variant.config);
       engines[variant.name] = engine.description;
       const state = v === from.variant ? from.state : undefined;
-      observer.variant(variant.name, engine.description, trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0));
+      observer.variant(
+        variant.name,
+        engine.description,
+        trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0),
+      );
       try {
         const simulation = simulate(variant.config, { engine, data: sources[v]!, state });
         const save = () => {
@@ -83,7 +87,8 @@ async function runIn(
           writeCheckpoint(partial, { variant: v, state: simulation.save(), positions });
         };
         const interrupted = await runVariant(variant, simulation, writer, observer, signal, save);
-        if (interrupted) return { kind: "interrupted", directory: partial, variant: variant.name, step: interrupted.step };
+        if (interrupted)
+          return { kind: "interrupted", directory: partial, variant: variant.name, step: interrupted.step };
       } catch (error) {
         if (!(error instanceof DivergenceError)) throw error;
         throw new RunFailedError(`variant ${variant.name}, ${error.message}; what was written is in ${partial}`);
@@ -150,4 +155,3 @@ function dropIfEmpty({ partial, resumes }: RunDirectory): void {
   if (resumes || !existsSync(partial)) return;
   if (!existsSync(join(partial, "steps.csv"))) rmSync(partial, { recursive: true, force: true });
 }
-

@@ -1,8 +1,8 @@
-import { expect } from "chai";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { expect } from "chai";
 import { tinyText } from "../tiny-config.ts";
 
 const program = resolve("dist/src/cli/main.js");
@@ -16,7 +16,10 @@ describe("the command line", () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const moge = (...args: string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: "utf8" });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+      cwd: folder,
+      encoding: "utf8",
+    });
     return { status, stdout, stderr };
   };
 
@@ -52,11 +55,31 @@ describe("the command line", () => {
     ["no command", [], /^moge: say what to do, for example: moge run quickstart/],
     ["unknown command", ["rnu"], /^moge: Did you mean run\?|^moge: Unknown argument: rnu/],
     ["unknown option", ["run", "tiny.yaml", "--frce"], /^moge: Unknown argument: frce/],
-    ["missing file", ["run", "nowhere.yaml"], /^moge: nowhere\.yaml: there is no such file; give the path of a config, or one of the names quickstart/],
-    ["unknown key", ["run", "tiny.yaml", "--set", "training.stpes=1"], /^moge: --set training\.stpes=1 training\.stpes: unknown key, did you mean "steps"\?\n$/],
-    ["text that is missing", ["run", "tiny.yaml", "--set", "data={kind: text, domains: [{name: a, path: nowhere}]}"], /^.*moge: .*nowhere.*\n$/s],
-    ["results under a file", ["run", "tiny.yaml", "--results", "tiny.yaml/x"], /moge: tiny\.yaml\/x\/tiny\.partial cannot be written \(ENOTDIR\)/],
-    ["unknown experiment", ["experiment", "nothing"], /^moge: there is no experiment "nothing"; there are imbalance-distribution\n$/],
+    [
+      "missing file",
+      ["run", "nowhere.yaml"],
+      /^moge: nowhere\.yaml: there is no such file; give the path of a config, or one of the names quickstart/,
+    ],
+    [
+      "unknown key",
+      ["run", "tiny.yaml", "--set", "training.stpes=1"],
+      /^moge: --set training\.stpes=1 training\.stpes: unknown key, did you mean "steps"\?\n$/,
+    ],
+    [
+      "text that is missing",
+      ["run", "tiny.yaml", "--set", "data={kind: text, domains: [{name: a, path: nowhere}]}"],
+      /^.*moge: .*nowhere.*\n$/s,
+    ],
+    [
+      "results under a file",
+      ["run", "tiny.yaml", "--results", "tiny.yaml/x"],
+      /moge: tiny\.yaml\/x\/tiny\.partial cannot be written \(ENOTDIR\)/,
+    ],
+    [
+      "unknown experiment",
+      ["experiment", "nothing"],
+      /^moge: there is no experiment "nothing"; there are imbalance-distribution\n$/,
+    ],
   ];
   for (const [what, args, message] of usage) {
     it(`exits with 2 and one line: ${what}`, () => {
@@ -111,12 +134,18 @@ describe("the command line", () => {
     const many = ["--set", "training.steps=400", "--progress", "text"];
     expect(moge("run", "tiny.yaml", ...many, "--results", "whole").status).to.equal(0);
     const exit = (child: ChildProcess) => new Promise<number | null>((done) => child.on("exit", (code) => done(code)));
-    for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 75]] as const) {
-      const child = spawn(process.execPath, [program, "run", "tiny.yaml", ...many], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 75],
+    ] as const) {
+      const child = spawn(process.execPath, [program, "run", "tiny.yaml", ...many], {
+        cwd: folder,
+        stdio: ["ignore", "ignore", "pipe"],
+      });
       let said = "";
       child.stderr.on("data", (text: Buffer) => {
         said += text.toString();
-        if (/starting/.test(said)) child.kill(signal);
+        if (/starting/.test(said) && !child.killed) child.kill(signal); // a second one would end it at once
       });
       expect(await exit(child)).to.equal(code);
       expect(said).to.match(/interrupted in variant topk after step \d+; the same command goes on from there/);

@@ -82,7 +82,8 @@ describe("resolving a config", () => {
   });
 
   it("replaces data of one kind by data of another instead of mixing their keys", () => {
-    const text = "name: x\ndata: { kind: text, domains: [code] }\nvariants: [{ name: a, set: { data: { kind: synthetic, topics: 4 } } }]\n";
+    const text =
+      "name: x\ndata: { kind: text, domains: [code] }\nvariants: [{ name: a, set: { data: { kind: synthetic, topics: 4 } } }]\n";
     expect(first(text).data).to.include({ kind: "synthetic", topics: 4 }).and.not.have.property("domains");
   });
 
@@ -98,7 +99,8 @@ describe("where a value comes from", () => {
   it("is the line of the file, the flag, the preset or the default", () => {
     const text = `${MINIMAL}router:\n  preset: pangu-moge\nvariants:\n  - name: a\n  - name: b\n    set: { seed: 4 }\n`;
     const origins = describeOrigins(resolve(text, ["training.steps=9"]));
-    const origin = (key: string, variant = "") => origins.find((row) => row.key === key && row.variant === variant)?.origin;
+    const origin = (key: string, variant = "") =>
+      origins.find((row) => row.key === key && row.variant === variant)?.origin;
     expect(origin("router.selection")).to.equal("a.yaml:4:3 (preset pangu-moge)");
     expect(origin("training.steps")).to.equal("--set training.steps=9");
     expect(origin("model.layers")).to.equal("default");
@@ -110,22 +112,62 @@ describe("where a value comes from", () => {
 describe("a config that cannot be run", () => {
   const cases: [what: string, text: string, sets: string[], line: RegExp][] = [
     ["unknown key", `${MINIMAL}modle:\n  layers: 2\n`, [], /^a\.yaml:3:1 modle: unknown key, did you mean "model"\?$/],
-    ["unknown inner key", `${MINIMAL}model:\n  layer: 2\n`, [], /^a\.yaml:4:3 model\.layer: unknown key, did you mean "layers"\?$/],
-    ["unknown flag", MINIMAL, ["training.step=1"], /^--set training\.step=1 training\.step: unknown key, did you mean "steps"\?$/],
+    [
+      "unknown inner key",
+      `${MINIMAL}model:\n  layer: 2\n`,
+      [],
+      /^a\.yaml:4:3 model\.layer: unknown key, did you mean "layers"\?$/,
+    ],
+    [
+      "unknown flag",
+      MINIMAL,
+      ["training.step=1"],
+      /^--set training\.step=1 training\.step: unknown key, did you mean "steps"\?$/,
+    ],
     ["flag without a value", MINIMAL, ["steps"], /^--set steps: expected key=value/],
     ["zero size", MINIMAL, ["model.layers=0"], /model\.layers: expected at least 1, got 0$/],
     ["negative size", MINIMAL, ["cluster.devices=-8"], /cluster\.devices: expected at least 1, got -8$/],
     ["fraction of a size", MINIMAL, ["model.experts=1.5"], /model\.experts: expected a whole number, got 1\.5$/],
     ["text for a number", MINIMAL, ["training.learningRate=fast"], /expected a number, got "fast"$/],
-    ["K not a multiple of M", MINIMAL, ["router.selection=moge", "model.topK=6"], /model\.topK: topK 6 is not a multiple of groups 8/],
-    ["N not a multiple of M", MINIMAL, ["router.selection=moge", "model.groups=5", "model.topK=5"], /64 experts do not divide into 5 groups/],
-    ["N not a multiple of D", MINIMAL, ["cluster.devices=7"], /cluster\.devices: 64 experts do not divide evenly by 7 devices$/],
+    [
+      "K not a multiple of M",
+      MINIMAL,
+      ["router.selection=moge", "model.topK=6"],
+      /model\.topK: topK 6 is not a multiple of groups 8/,
+    ],
+    [
+      "N not a multiple of M",
+      MINIMAL,
+      ["router.selection=moge", "model.groups=5", "model.topK=5"],
+      /64 experts do not divide into 5 groups/,
+    ],
+    [
+      "N not a multiple of D",
+      MINIMAL,
+      ["cluster.devices=7"],
+      /cluster\.devices: 64 experts do not divide evenly by 7 devices$/,
+    ],
     ["K above N", MINIMAL, ["model.topK=65"], /topK 65 is more than the 64 experts there are$/],
     ["heads", MINIMAL, ["model.heads=3"], /model\.heads: 64 hidden units do not divide evenly by 3 heads$/],
-    ["target of other sizes", `${MINIMAL}target: { experts: 256 }\n`, [], /^a\.yaml:3:11 target\.experts: 256 differs from model\.experts 64/],
+    [
+      "target of other sizes",
+      `${MINIMAL}target: { experts: 256 }\n`,
+      [],
+      /^a\.yaml:3:11 target\.experts: 256 differs from model\.experts 64/,
+    ],
     ["bias of another length", MINIMAL, ["router.bias=[1,2]"], /router\.bias: 2 numbers given for 64 experts$/],
-    ["unknown rule", MINIMAL, ["balance=[{rule: switch-los}]"], /balance\.0\.rule: expected one of switch-loss, loss-free-bias, got "switch-los", did you mean "switch-loss"\?$/],
-    ["unknown domain", "name: x\ndata: { kind: text, domains: [moby] }\n", [], /^a\.yaml:2:31 data\.domains\.0: expected one of moby-dick, /],
+    [
+      "unknown rule",
+      MINIMAL,
+      ["balance=[{rule: switch-los}]"],
+      /balance\.0\.rule: expected one of switch-loss, loss-free-bias, got "switch-los", did you mean "switch-loss"\?$/,
+    ],
+    [
+      "unknown domain",
+      "name: x\ndata: { kind: text, domains: [moby] }\n",
+      [],
+      /^a\.yaml:2:31 data\.domains\.0: expected one of moby-dick, /,
+    ],
     ["missing name", "data: { kind: synthetic }\n", [], /^a\.yaml:1:1 name: expected text, it is missing$/],
     ["not YAML", "name: [\nb: }", [], /^a\.yaml:\d+:\d+: not YAML: /],
     ["no mapping", "- 1\n", [], /^a\.yaml:1:1: expected keys and values/],
@@ -160,8 +202,11 @@ describe("the JSON Schema", () => {
   it("describes every key of a config", () => {
     const undescribed: string[] = [];
     const walk = (schema: Record<string, unknown>, path: string): void => {
-      for (const [key, value] of Object.entries((schema["properties"] ?? {}) as Record<string, Record<string, unknown>>)) {
-        if (key !== "$schema" && key !== "kind" && value["description"] === undefined) undescribed.push(`${path}.${key}`);
+      for (const [key, value] of Object.entries(
+        (schema["properties"] ?? {}) as Record<string, Record<string, unknown>>,
+      )) {
+        if (key !== "$schema" && key !== "kind" && value["description"] === undefined)
+          undescribed.push(`${path}.${key}`);
         walk(value, `${path}.${key}`);
       }
     };

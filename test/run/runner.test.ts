@@ -1,7 +1,16 @@
-import { expect } from "chai";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, truncateSync, existsSync, mkdirSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect } from "chai";
 import { type RunObserver, run } from "../../src/run/runner.ts";
 import { tinyFile } from "../tiny-config.ts";
 
@@ -20,7 +29,11 @@ describe("a run on disk", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  const start = (name: string, sets: string[] = [], options: { force?: boolean; observer?: RunObserver; signal?: AbortSignal } = {}) =>
+  const start = (
+    name: string,
+    sets: string[] = [],
+    options: { force?: boolean; observer?: RunObserver; signal?: AbortSignal } = {},
+  ) =>
     run(
       { resolved: tinyFile(...sets), results: join(folder, name), force: options.force ?? false },
       options.observer ?? silent,
@@ -52,7 +65,16 @@ describe("a run on disk", () => {
     expect(bytesOf(join(folder, "a", "tiny"))).to.deep.equal(undisturbed);
     expect(readdirSync(join(folder, "a"))).to.deep.equal(["tiny"]);
     expect(Object.keys(undisturbed)).to.include.members([
-      "config.yaml", "steps.csv", "layers.csv", "expert-load.csv", "device-load.csv", "validation.csv", "summary.csv", "summary.md", "loss.svg", "loss.png",
+      "config.yaml",
+      "steps.csv",
+      "layers.csv",
+      "expert-load.csv",
+      "device-load.csv",
+      "validation.csv",
+      "summary.csv",
+      "summary.md",
+      "loss.svg",
+      "loss.png",
     ]);
   });
 
@@ -63,7 +85,12 @@ describe("a run on disk", () => {
     expect(two).to.deep.equal(one);
   });
 
-  for (const at of [{ variant: "topk", step: 1 }, { variant: "topk", step: 5 }, { variant: "topk", step: 6 }, { variant: "moge", step: 3 }]) {
+  for (const at of [
+    { variant: "topk", step: 1 },
+    { variant: "topk", step: 5 },
+    { variant: "topk", step: 6 },
+    { variant: "moge", step: 3 },
+  ]) {
     it(`interrupted in ${at.variant} after step ${at.step} and started again, it gives the bytes of an undisturbed run`, async () => {
       const outcome = await interrupt("a", at);
       expect(outcome).to.include({ kind: "interrupted", ...at });
@@ -83,7 +110,10 @@ describe("a run on disk", () => {
   });
 
   for (const [what, damage] of [
-    ["a damaged checkpoint", (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-1 and nonsense")],
+    [
+      "a damaged checkpoint",
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-1 and nonsense"),
+    ],
     ["a checkpoint cut short", (partial: string) => truncateSync(join(partial, "checkpoint.bin"), 2000)],
     ["a result file cut short", (partial: string) => truncateSync(join(partial, "layers.csv"), 10)],
   ] as const) {
@@ -135,7 +165,9 @@ describe("a run on disk", () => {
 
   it("says that a folder cannot be written", async () => {
     writeFileSync(join(folder, "file"), "");
-    expect(await refusal(start("file"))).to.match(/cannot be written \(ENOTDIR\); choose another folder with --results$/);
+    expect(await refusal(start("file"))).to.match(
+      /cannot be written \(ENOTDIR\); choose another folder with --results$/,
+    );
   });
 
   it("keeps what was written when training diverges, and says at which step and where", async () => {
@@ -143,7 +175,9 @@ describe("a run on disk", () => {
     await start("a", ["training.learningRate=1e30"]).catch((error: Error) => {
       message = error.message;
     });
-    expect(message).to.match(/^variant topk, step \d: a number that is not finite first appears in .+; what was written is in /);
+    expect(message).to.match(
+      /^variant topk, step \d: a number that is not finite first appears in .+; what was written is in /,
+    );
     const steps = readFileSync(join(folder, "a", "tiny.partial", "steps.csv"), "utf8");
     expect(steps.trim().split("\n").length).to.equal(Number(/step (\d)/.exec(message)![1]));
   });

@@ -1,0 +1,182 @@
+/**
+ * The routed experts of one MoE layer on one thread: dispatch → compute → combine, and back.
+ *
+ * The tokens' copies are ordered by expert, then token, then choice, so that an expert's rows lie together and its
+ * products are ordinary ones; an expert that nobody chose costs nothing. Dispatch and combine go by the thread's
+ * own tokens, compute by experts, which the threads take one at a time. Between the three all threads must meet.
+ * On the way back the gradients take the place of what they belong to: `output` becomes the gradient by itself,
+ * then `hidden`, `gateUp` and at last `permuted`.
+ */
+import type { Arena } from "./arena.ts";
+import type { Address } from "./kernels.ts";
+import { type Linear, linearBackward, linearForward, weightGradient } from "./linear.ts";
+import { type ParameterPlan, type Weights, weightsNamed } from "./parameters.ts";
+import type { Pass, Sizes } from "./sizes.ts";
+import { ownSequences, ownTokens, type Rows, rowAddress, type Thread } from "./thread.ts";
+
+export interface ExpertsPlan {
+  /** [N, H, 2F] */
+  readonly up: Weights;
+  /** [N, F, H] */
+  readonly down: Weights;
+  /** [T, K] int32: the row of each choice */
+  readonly positions: Address;
+  /** [T·K, H] */
+  readonly permuted: Address;
+  /** [T·K, 2F] */
+  readonly gateUp: Address;
+  /** [T·K, F] */
+  readonly hidden: Address;
+  /** [T·K, H] */
+  readonly output: Address;
+}
+
+export function planExperts(arena: Arena, sizes: Sizes, parameters: ParameterPlan, layer: number): ExpertsPlan {
+  const { tokens, topK, hiddenSize, expertHiddenSize } = sizes;
+  const rows = tokens * topK;
+  return {
+    up: weightsNamed(parameters, `layers.${layer}.experts.up`),
+    down: weightsNamed(parameters, `layers.${layer}.experts.down`),
+    positions: arena.words(rows),
+    permuted: arena.words(rows * hiddenSize),
+    gateUp: arena.words(rows * 2 * expertHiddenSize),
+    hidden: arena.words(rows * expertHiddenSize),
+    output: arena.words(rows * hiddenSize),
+  };
+}
+
+export class Experts {
+  private readonly thread: Thread;
+  private readonly plan: ExpertsPlan;
+  private readonly positions: Int32Array;
+  private readonly up: readonly Linear[];
+  private readonly down: readonly Linear[];
+  /** [N + 1] first row of each expert */
+  private readonly starts: Int32Array;
+  /** [N] next free row of each expert among this thread's tokens */
+  private readonly next: Int32Array;
+
+  constructor(thread: Thread, plan: ExpertsPlan) {
+    const { experts, tokens, topK, hiddenSize, expertHiddenSize } = thread.sizes;
+    this.thread = thread;
+    this.plan = plan;
+    this.positions = new Int32Array(thread.buffer, plan.positions, tokens * topK);
+    this.up = eachExpert(plan.up, experts, hiddenSize, 2 * expertHiddenSize);
+    this.down = eachExpert(plan.down, experts, expertHiddenSize, hiddenSize);
+    this.starts = new Int32Array(experts + 1);
+    this.next = new Int32Array(experts);
+  }
+
+  /** Copies this thread's tokens to their experts' rows. @param x [T, H] @param load [sequences, N] of everyone */
+  dispatch(x: Address, chosen: Int32Array, load: Float64Array, pass: Pass): void {
+    const { kernels, sizes } = this.thread;
+    const { first, last } = ownTokens(this.thread, pass);
+    this.place(chosen, load, pass);
+    const rows = rowAddress(x, first, sizes.hiddenSize);
+    const positions = rowAddress(this.plan.positions, first, sizes.topK);
+    kernels.dispatch(rows, positions, this.plan.permuted, last - first, sizes.topK, sizes.hiddenSize);
+  }
+
+  compute(): void {
+    const { thread, plan } = this;
+    const { expertHiddenSize: F, experts } = thread.sizes;
+    for (let expert = thread.crew.nextTask(); expert < experts; expert = thread.crew.nextTask()) {
+      const rows = this.rowsOf(expert);
+      linearForward(thread, this.up[expert]!, plan.permuted, plan.gateUp, rows);
+      const gateUp = rowAddress(plan.gateUp, rows.first, 2 * F);
+      thread.kernels.swigluForward(gateUp, rowAddress(plan.hidden, rows.first, F), rows.last - rows.first, F);
+      linearForward(thread, this.down[expert]!, plan.hidden, plan.output, rows);
+    }
+  }
+
+  /** y += the weighted outputs, for this thread's tokens. @param weights [T, K] @param y [T, H] */
+  combine(weights: Address, y: Address, pass: Pass): void {
+    const { kernels, sizes } = this.thread;
+    const { topK, hiddenSize } = sizes;
+    const { first, last } = ownTokens(this.thread, pass);
+    const positions = rowAddress(this.plan.positions, first, topK);
+    const ofTokens = rowAddress(weights, first, topK);
+    const rows = rowAddress(y, first, hiddenSize);
+    kernels.combine(this.plan.output, positions, ofTokens, rows, last - first, topK, hiddenSize);
+  }
+
+  /** @param weights,dWeights [T, K] @param dy [T, H] */
+  combineBackward(weights: Address, dWeights: Address, dy: Address, pass: Pass): void {
+    const { kernels, sizes } = this.thread;
+    const { topK, hiddenSize } = sizes;
+    const { first, last } = ownTokens(this.thread, pass);
+    const ofTokens = (matrix: Address) => rowAddress(matrix, first, topK);
+    const { output, positions } = this.plan;
+    const rows = rowAddress(dy, first, hiddenSize);
+    kernels.combineBackward(
+      rows,
+      output,
+      ofTokens(positions),
+      ofTokens(weights),
+      ofTokens(dWeights),
+      last - first,
+      topK,
+      hiddenSize,
+    );
+  }
+
+  computeBackward(): void {
+    const { thread, plan } = this;
+    const { expertHiddenSize: F, experts } = thread.sizes;
+    for (let expert = thread.crew.nextTask(); expert < experts; expert = thread.crew.nextTask()) {
+      const rows = this.rowsOf(expert);
+      const up = this.up[expert]!;
+      const down = this.down[expert]!;
+      weightGradient(thread, down, plan.hidden, plan.output, rows);
+      linearBackward(thread, down, plan.output, plan.hidden, rows);
+      const gateUp = rowAddress(plan.gateUp, rows.first, 2 * F);
+      thread.kernels.swigluBackward(gateUp, rowAddress(plan.hidden, rows.first, F), rows.last - rows.first, F);
+      weightGradient(thread, up, plan.permuted, plan.gateUp, rows);
+      linearBackward(thread, up, plan.gateUp, plan.permuted, rows);
+    }
+  }
+
+  /** dx += the gradients by the copies of this thread's tokens. @param dx [T, H] */
+  dispatchBackward(dx: Address, pass: Pass): void {
+    const { kernels, sizes } = this.thread;
+    const { first, last } = ownTokens(this.thread, pass);
+    const rows = rowAddress(dx, first, sizes.hiddenSize);
+    const positions = rowAddress(this.plan.positions, first, sizes.topK);
+    kernels.dispatchBackward(this.plan.permuted, positions, rows, last - first, sizes.topK, sizes.hiddenSize);
+  }
+
+  private rowsOf(expert: number): Rows {
+    return { first: this.starts[expert]!, last: this.starts[expert + 1]! };
+  }
+
+  /** The rows of this thread's choices: after those of lower experts, and of earlier sequences for the same one. */
+  private place(chosen: Int32Array, load: Float64Array, pass: Pass): void {
+    const { starts, next, positions } = this;
+    const { experts, topK } = this.thread.sizes;
+    const ownFirst = ownSequences(this.thread, pass).first;
+    for (let expert = 0; expert < experts; expert++) {
+      let row = starts[expert]!;
+      for (let sequence = 0; sequence < pass.sequences; sequence++) {
+        if (sequence === ownFirst) next[expert] = row;
+        row += load[sequence * experts + expert]!;
+      }
+      starts[expert + 1] = row;
+    }
+    const { first, last } = ownTokens(this.thread, pass);
+    for (let slot = first * topK; slot < last * topK; slot++) {
+      const expert = chosen[slot]!;
+      positions[slot] = next[expert]!;
+      next[expert] = next[expert]! + 1;
+    }
+  }
+}
+
+/** The matrices of all experts from the one parameter that holds them. */
+function eachExpert({ values, gradient }: Weights, experts: number, inputs: number, outputs: number): Linear[] {
+  return Array.from({ length: experts }, (_, expert) => ({
+    values: rowAddress(values, expert, inputs * outputs),
+    gradient: rowAddress(gradient, expert, inputs * outputs),
+    inputs,
+    outputs,
+  }));
+}

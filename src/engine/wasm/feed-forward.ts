@@ -1,0 +1,122 @@
+/**
+ * The feed-forward block: output = x + feedForward(norm(x)), where feedForward is a MoE layer (routed experts,
+ * weighed, plus shared ones) or its dense twin; and its backward pass.
+ *
+ * After the last barrier of a pass through a block a thread touches only its own rows, so the next block may
+ * start at once and reuse the buffers.
+ */
+import type { RunConfig } from "../../config/schema.ts";
+import type { Arena } from "./arena.ts";
+import { Experts, type ExpertsPlan, planExperts } from "./experts.ts";
+import type { Address } from "./kernels.ts";
+import { type Norm, normBackward, normForward, planNorm } from "./norm.ts";
+import type { ParameterPlan } from "./parameters.ts";
+import { planRouter, Router, type RouterGradients, type RouterPlan } from "./router.ts";
+import type { Pass, Sizes } from "./sizes.ts";
+import { planSwiglu, type Swiglu, shareOfSwigluGradient, swigluBackward, swigluForward } from "./swiglu.ts";
+import { clearRows, copyRows, ownTokens, rowAddress, type Thread } from "./thread.ts";
+
+export interface FeedForwardPlan {
+  readonly norm: Norm;
+  /** The shared experts or the dense twin, if there is any. */
+  readonly common: Swiglu | undefined;
+  /** Absent in a dense model. */
+  readonly routed: { readonly router: RouterPlan; readonly experts: ExpertsPlan } | undefined;
+  /** [T, H] */
+  readonly output: Address;
+}
+
+/** Gradients on the way back; the layers use them one after another. */
+export interface FeedForwardGradients extends RouterGradients {
+  /** [T, H] by the norm's output */
+  readonly dHidden: Address;
+}
+
+export function planFeedForward(
+  arena: Arena,
+  sizes: Sizes,
+  parameters: ParameterPlan,
+  { feedForward }: RunConfig["model"],
+  layer: number,
+): FeedForwardPlan {
+  const name = `layers.${layer}`;
+  const dense = feedForward === "dense";
+  return {
+    norm: planNorm(arena, sizes, parameters, `${name}.feedForward.norm`),
+    common:
+      sizes.commonHiddenSize === 0
+        ? undefined
+        : planSwiglu(arena, sizes, parameters, `${name}.${dense ? "dense" : "shared"}`),
+    routed: dense
+      ? undefined
+      : { router: planRouter(arena, sizes, parameters, layer), experts: planExperts(arena, sizes, parameters, layer) },
+    output: arena.words(sizes.tokens * sizes.hiddenSize),
+  };
+}
+
+export class FeedForward {
+  /** Absent in a dense model. */
+  readonly router: Router | undefined;
+  private readonly experts: Experts | undefined;
+  private readonly thread: Thread;
+  private readonly plan: FeedForwardPlan;
+  private readonly gradients: FeedForwardGradients;
+
+  constructor(thread: Thread, plan: FeedForwardPlan, gradients: FeedForwardGradients, config: RunConfig) {
+    this.thread = thread;
+    this.plan = plan;
+    this.gradients = gradients;
+    this.router = plan.routed && new Router(thread, plan.routed.router, gradients, config);
+    this.experts = plan.routed && new Experts(thread, plan.routed.experts);
+  }
+
+  /** @param x [T, H] */
+  forward(x: Address, pass: Pass, training: boolean): void {
+    const { thread, plan, router, experts } = this;
+    const { crew, sizes } = thread;
+    const { norm, common, output } = plan;
+    const rows = ownTokens(thread, pass);
+    normForward(thread, norm, x, pass);
+    copyRows(thread, x, output, rows, sizes.hiddenSize);
+    if (common) swigluForward(thread, common, norm.output, output, rows);
+    if (!router || !experts) return;
+    router.forward(norm.output, pass);
+    crew.barrier();
+    if (training) router.balance();
+    experts.dispatch(norm.output, router.routing(pass).chosen, router.sequenceLoad, pass);
+    crew.barrier();
+    experts.compute();
+    crew.barrier();
+    experts.combine(this.weights(pass), output, pass);
+  }
+
+  /** @param x,dOutput,dx [T, H] */
+  backward(x: Address, dOutput: Address, dx: Address, pass: Pass): void {
+    const { thread, plan, router, experts, gradients } = this;
+    const { crew, sizes } = thread;
+    const { norm, common } = plan;
+    const { dHidden, dWeights } = gradients;
+    const rows = ownTokens(thread, pass);
+    if (common) swigluBackward(thread, common, dOutput, dHidden, rows);
+    else clearRows(thread, dHidden, rows, sizes.hiddenSize);
+    if (router && experts) {
+      experts.combineBackward(this.weights(pass), dWeights, dOutput, pass);
+      router.backward(dHidden, pass);
+      crew.barrier();
+      experts.computeBackward();
+      router.shareOfGradient(norm.output, pass);
+    } else {
+      crew.barrier();
+    }
+    if (common) shareOfSwigluGradient(thread, common, norm.output, dOutput, pass);
+    crew.barrier();
+    experts?.dispatchBackward(dHidden, pass);
+    normBackward(thread, norm, x, dHidden, dOutput, dx, pass);
+  }
+
+  /** [T, K] gate weights of a pass */
+  private weights({ slot }: Pass): Address {
+    const { tokens, topK } = this.thread.sizes;
+    return rowAddress(this.plan.routed!.router.weights, slot * tokens, topK);
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The program that every thread runs: the model's forward and backward pass and the optimizer step, layer by layer
+ * on flat arrays, each thread on its part. No tape, and no array of the model's size made during a step.
+ */
+import type { RunConfig } from "../../config/schema.ts";
+import { attentionBackward, attentionForward } from "./attention.ts";
+import type { Crew } from "./crew.ts";
+import { embeddingForward, shareOfEmbeddingGradient, tokensOf } from "./embedding.ts";
+import { FeedForward } from "./feed-forward.ts";
+import { headBackward, headForward } from "./head.ts";
+import type { Address, Kernels } from "./kernels.ts";
+import { gainGradient } from "./norm.ts";
+import { clearShareOfGradient, gradientNorm, shareOfAdamw } from "./optimizer.ts";
+import type { ModelPlan } from "./plan.ts";
+import type { Pass } from "./sizes.ts";
+import type { Thread } from "./thread.ts";
+
+export class Program {
+  readonly plan: ModelPlan;
+  /** One a layer. */
+  readonly feedForwards: readonly FeedForward[];
+  private readonly config: RunConfig;
+  private readonly thread: Thread;
+
+  constructor(config: RunConfig, plan: ModelPlan, buffer: ArrayBufferLike, kernels: Kernels, crew: Crew) {
+    this.config = config;
+    this.plan = plan;
+    const { sizes, scratch, feedForwardGradients } = plan;
+    const thread: Thread = {
+      kernels,
+      crew,
+      buffer,
+      bytes: new Uint8Array(buffer),
+      floats: new Float32Array(buffer),
+      doubles: new Float64Array(buffer),
+      sizes,
+      scratch: scratch[crew.index]!,
+    };
+    this.thread = thread;
+    this.feedForwards = plan.layers.map(
+      (layer) => new FeedForward(thread, layer.feedForward, feedForwardGradients, config),
+    );
+  }
+
+  /**
+   * One optimizer step on the tokens in the memory.
+   * @param step counts from 1
+   * @returns the norm of the gradient
+   */
+  train(learningRate: number, step: number): number {
+    const { thread, plan, feedForwards } = this;
+    const { crew, sizes } = thread;
+    const { parameters, optimizer } = plan;
+    clearShareOfGradient(thread, parameters);
+    for (const { router } of feedForwards) router?.startStep();
+    crew.barrier();
+    for (let slot = 0; slot < sizes.microBatches; slot++) {
+      const pass = { slot, sequences: sizes.sequences };
+      this.forward(pass, true);
+      this.backward(pass);
+    }
+    const norm = gradientNorm(thread, optimizer, parameters);
+    shareOfAdamw(thread, parameters, this.config.training, learningRate, step, norm);
+    if (crew.index === 0) for (const { router } of feedForwards) router?.updateBias();
+    crew.barrier();
+    return norm;
+  }
+
+  /** Losses of as many sequences as are in the memory's place for evaluation. */
+  evaluate(sequences: number): void {
+    this.forward({ slot: this.plan.sizes.microBatches, sequences }, false);
+    this.thread.crew.barrier();
+  }
+
+  private forward(pass: Pass, training: boolean): void {
+    const { thread, plan } = this;
+    embeddingForward(thread, plan.embedding, pass);
+    let x = plan.embedding.output;
+    for (const [l, { attention, feedForward }] of plan.layers.entries()) {
+      attentionForward(thread, attention, x, pass);
+      this.feedForwards[l]!.forward(attention.output, pass, training);
+      x = feedForward.output;
+    }
+    headForward(thread, plan.head, x, this.targets(pass), pass);
+  }
+
+  private backward(pass: Pass): void {
+    const { thread, plan } = this;
+    const { dLayer, dMiddle, layers, sizes } = plan;
+    const input = (l: number) => (l === 0 ? plan.embedding.output : layers[l - 1]!.feedForward.output);
+    const scale = 1 / (sizes.tokens * sizes.microBatches);
+    headBackward(thread, plan.head, input(sizes.layers), this.targets(pass), dLayer, scale, pass);
+    for (let l = sizes.layers - 1; l >= 0; l--) {
+      const { attention } = layers[l]!;
+      this.feedForwards[l]!.backward(attention.output, dLayer, dMiddle, pass);
+      attentionBackward(thread, attention, plan.attentionGradients, input(l), dMiddle, dLayer, pass);
+    }
+    shareOfEmbeddingGradient(thread, plan.embedding, dLayer, pass);
+    if (thread.crew.index === 0) this.gainGradients(pass);
+    thread.crew.barrier();
+  }
+
+  private gainGradients(pass: Pass): void {
+    const { thread, plan } = this;
+    for (const { attention, feedForward } of plan.layers) {
+      gainGradient(thread, attention.norm, pass);
+      gainGradient(thread, feedForward.norm, pass);
+    }
+    gainGradient(thread, plan.head.norm, pass);
+  }
+
+  /** The bytes to predict: those of the sequence, one further. */
+  private targets(pass: Pass): (sequence: number) => Address {
+    return (sequence) => tokensOf(this.plan.embedding, this.plan.sizes, pass, sequence) + 1;
+  }
+}

@@ -1,0 +1,74 @@
+/** Opens the wasm engine: picks the kernels, makes the memory, and starts the worker threads. */
+import { existsSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
+import type { RunConfig } from "../config/schema.ts";
+import type { Engine } from "../engine/engine.ts";
+import { Crew } from "../engine/wasm/crew.ts";
+import { instantiateKernels } from "../engine/wasm/kernels.ts";
+import { planModel } from "../engine/wasm/plan.ts";
+import { WasmEngine } from "../engine/wasm/wasm-engine.ts";
+import { type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
+import { packageDirectory } from "./package-directory.ts";
+import type { ThreadData } from "./wasm-thread.ts";
+
+const MOST_THREADS = 8;
+
+/** Run from source: a worker does not inherit the loader of TypeScript, so it registers its own. */
+const SOURCE_ENTRY = `
+  const entry = ${JSON.stringify(new URL("./wasm-thread.ts", import.meta.url).href)};
+  import("tsx/esm/api").then(({ register }) => register()).then(() => import(entry));`;
+
+/**
+ * One thread runs the build without shared memory, several the build with it; the bits are the same.
+ * @throws Error if the kernels are not built, if the model does not fit, or if a thread does not start
+ */
+export async function openWasmEngine(config: RunConfig): Promise<Engine> {
+  const threads = config.engine.threads || Math.min(availableParallelism(), MOST_THREADS);
+  const plan = planModel(config, threads);
+  const shared = threads > 1;
+  const { module, title } = compileKernels(config.engine.kernels, shared ? "shared" : "single");
+  const memory = new webAssembly.Memory({ initial: plan.pages, maximum: plan.pages, shared });
+  const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
+  await Promise.all(others.map((index) => startThread({ config, module, memory, index, threads })));
+  const crew = new Crew(memory.buffer, 0, threads);
+  const description = `wasm, ${title}, ${threads} ${shared ? "threads" : "thread"}`;
+  return new WasmEngine(config, plan, memory.buffer, instantiateKernels(module, memory), crew, description);
+}
+
+/** Relaxed kernels where the machine has them, else plain ones with the reason in the title. */
+function compileKernels(
+  wanted: RunConfig["engine"]["kernels"],
+  memory: "shared" | "single",
+): { module: WasmModule; title: string } {
+  const plain = () => new webAssembly.Module(readKernels(`plain.${memory}.wasm`));
+  if (wanted === "plain") return { module: plain(), title: "plain SIMD kernels" };
+  const relaxed = readKernels(`relaxed.${memory}.wasm`);
+  if (!webAssembly.validate(relaxed)) setFlagsFromString("--experimental-wasm-relaxed-simd"); // Node 20 hides it
+  if (webAssembly.validate(relaxed)) return { module: new webAssembly.Module(relaxed), title: "relaxed SIMD kernels" };
+  return { module: plain(), title: "plain SIMD kernels (this machine has no relaxed SIMD)" };
+}
+
+function readKernels(name: string): Uint8Array {
+  const path = join(packageDirectory(), "dist", "wasm", name);
+  if (!existsSync(path))
+    throw new Error(`the wasm kernels are not built: dist/wasm/${name} is missing; run npm run build`);
+  return readFileSync(path);
+}
+
+/** Resolves when the thread waits for commands. It does not keep the process alive. */
+function startThread(data: ThreadData): Promise<void> {
+  const worker = import.meta.url.endsWith(".ts")
+    ? new Worker(SOURCE_ENTRY, { eval: true, workerData: data })
+    : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data });
+  return new Promise((resolve, reject) => {
+    worker.once("message", () => {
+      worker.unref();
+      resolve();
+    });
+    worker.once("error", reject);
+    worker.once("exit", () => reject(new Error(`thread ${data.index} of the wasm engine did not start`)));
+  });
+}
