@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { stripVTControlCharacters } from "node:util";
 import { expect } from "chai";
 import { generatedFiles } from "../scripts/write-docs.ts";
+import { readSummary } from "../src/output/summary-rows.ts";
+import { summaryTable } from "../src/output/table.ts";
 
 const readme = readFileSync("README.md", "utf8");
 const manifest = JSON.parse(readFileSync("package.json", "utf8")) as { scripts: Record<string, string> };
@@ -22,6 +25,11 @@ describe("the documentation", () => {
       expect(readFileSync(path, "utf8")).to.equal(content);
     });
   }
+
+  it("shows the result that the quickstart gives", () => {
+    const table = summaryTable(readSummary("results/quickstart"));
+    expect(readme).to.include(`\n${stripVTControlCharacters(table)}\n`);
+  });
 
   it("names npm scripts that exist", () => {
     const scripts = commands.flatMap((line) => {

@@ -87,6 +87,17 @@ function formatSeconds(seconds: number): string {
   return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
+/** A text in lines of at most `width` letters. */
+function wrapped(text: string, width: number): string {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const line = lines.at(-1)!;
+    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
 async function conclude(directory: string, json: boolean): Promise<void> {
   const { readSummary } = await import("../output/summary-rows.ts");
   const rows = readSummary(directory);
@@ -104,6 +115,7 @@ async function conclude(directory: string, json: boolean): Promise<void> {
     import("../output/table.ts"),
     import("../output/conclusion.ts"),
   ]);
-  process.stdout.write(`\n${summaryTable(rows)}\n\n${conclusion(rows)}\n`);
+  const sentences = conclusion(rows).map((sentence) => wrapped(sentence, 80));
+  process.stdout.write(`\n${[summaryTable(rows), ...sentences].join("\n\n")}\n`);
   say(`\nresults are in ${directory}: summary.md, figures and CSV files`);
 }

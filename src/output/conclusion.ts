@@ -9,22 +9,24 @@ const causes: readonly Quantity[] = [imbalanceMean, wait, expertMaxOverMean, fan
 const outcomes: readonly Quantity[] = [stepTime, validationLoss];
 
 /** A sentence for each variant after the first, and one on which is best; figures that print alike are equal. */
-export function conclusion(rows: readonly SummaryRow[]): string {
+export function conclusion(rows: readonly SummaryRow[]): string[] {
   const [baseline, ...others] = rows;
-  if (baseline === undefined) return "No variant has finished.";
-  if (others.length === 0) return `${baseline.variant} ran alone, so nothing is compared.`;
+  if (baseline === undefined) return ["No variant has finished."];
+  if (others.length === 0) return [`${baseline.variant} ran alone, so nothing is compared.`];
   const best = outcomes.flatMap((quantity) => bestIn(rows, quantity));
-  const last = best.length === 0 ? [] : [`${capitalised(list(best))}.`];
-  return [...others.map((row) => sentence(baseline, row)), ...last].join(" ");
+  return [
+    ...others.map((row) => sentence(baseline, row)),
+    ...(best.length === 0 ? [] : [`${capitalised(list(best))}.`]),
+  ];
 }
 
 function sentence(baseline: SummaryRow, row: SummaryRow): string {
   const parts = (
     [
-      ["gains", causes, isLess],
-      ["pays with", causes, isMore],
-      ["keeps", causes, isEqual],
-      ["comes to", outcomes, () => true],
+      ["is better in", causes, isLess],
+      ["pays in", causes, isMore],
+      ["is equal in", causes, isEqual],
+      ["altogether has", outcomes, () => true],
     ] as const
   ).flatMap(([verb, of, applies]) => {
     const figures = of.filter((quantity) => hasBoth(baseline, row, quantity) && applies(baseline, row, quantity));
@@ -43,10 +45,10 @@ const isLess: Comparison = (baseline, row, quantity) =>
   !isEqual(baseline, row, quantity) && row.values[quantity.column]! < baseline.values[quantity.column]!;
 const isMore: Comparison = (baseline, row, quantity) => isLess(row, baseline, quantity);
 
-/** "fan-out 8.00, not 5.40 devices per token". */
+/** "fan-out (8.00, not 5.40 devices per token)". */
 function figure(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): string {
   const before = isEqual(baseline, row, quantity) ? "" : `, not ${printed(baseline, quantity)}`;
-  return `${quantity.title} ${printed(row, quantity)}${before}${quantity.unit && ` ${quantity.unit}`}`;
+  return `${quantity.title} (${printed(row, quantity)}${before}${quantity.unit && ` ${quantity.unit}`})`;
 }
 
 /** "the lowest validation loss is that of moge", for all variants that share the lowest figure. */

@@ -27,7 +27,9 @@ export function summaryPage(
     `# ${file.name}`,
     file.description ?? "",
     summaryTableMarkdown(rows),
-    conclusion(rows),
+    conclusion(rows)
+      .map((sentence) => `- ${sentence}`)
+      .join("\n"),
     ...drawn.map((name) => `![${figures[name].description}](${name}.svg)`),
     "## How to read it",
     [...readingNotes(variants), "One seed: differences that other seeds would swap say nothing."]
@@ -100,6 +102,7 @@ function simulationNote({ config }: Variant): string {
     "It is a projection: the model that was trained is small, and each step",
     `the tokens of its last ${target.window} steps were pooled, whole, each with all its chosen experts, and`,
     `${target.tokensPerRank} tokens for each of the ${target.expertParallel} devices were drawn from them with replacement.`,
+    "Pooling averages over steps, so a router whose loads swing from one step to the next would wait longer than is said here.",
     "Trained layers stand for the priced ones by depth.",
   ].join(" ");
 }
