@@ -71,7 +71,8 @@ describe("the documentation", () => {
     const rooms = readdirSync("src", { withFileTypes: true }).map(
       (entry) => entry.name + (entry.isDirectory() ? "/" : ""),
     );
-    for (const room of rooms) expect(architecture).to.match(new RegExp(`^\\| \`${room.replace(".", "\\.")}\` +\\|`, "m"));
+    for (const room of rooms)
+      expect(architecture).to.match(new RegExp(`^\\| \`${room.replace(".", "\\.")}\` +\\|`, "m"));
     const tree = /```\n(src\/[\s\S]*?)```/.exec(readme)![1]!;
     for (const line of tree.trim().split("\n")) {
       const path = line.trim().split(/\s+/)[0]!;
