@@ -1,5 +1,5 @@
 /** The variants side by side for a terminal of 80 columns. */
-import pc from "picocolors";
+import picocolors from "picocolors";
 import { printed, type Quantity, quantities } from "./quantities.ts";
 import type { SummaryRow } from "./summary-rows.ts";
 
@@ -12,6 +12,9 @@ const columns: readonly { readonly head: readonly [string, string]; readonly qua
   { head: ["fan-out", "devices"], quantity: quantities.fanOut },
   { head: ["step ms", "simulated"], quantity: quantities.stepTime },
 ];
+
+/** Bold and dim for a person at a terminal; a pipe or a log gets plain text. */
+const { bold, dim } = picocolors.createColors(Boolean(process.stdout.isTTY) && picocolors.isColorSupported);
 
 const widestTable = 80;
 const shortestName = 8;
@@ -27,9 +30,9 @@ export function summaryTable(rows: readonly SummaryRow[]): string {
   const aligned = (name: string, row: readonly string[]) =>
     [name.padEnd(nameWidth), ...row.map((cell, i) => cell.padStart(widths[i]!))].join("  ").trimEnd();
   return [
-    ...heads.map((row, line) => pc.bold(aligned(line === 0 ? "" : "variant", row))),
+    ...heads.map((row, line) => bold(aligned(line === 0 ? "" : "variant", row))),
     ...figures.map((row, i) => aligned(names[i]!, row)),
-    pc.dim("imbalance: score of the device loads, assignments per token; 0 is even"),
+    dim("imbalance: score of the device loads, assignments per token; 0 is even"),
   ].join("\n");
 }
 
