@@ -34,7 +34,8 @@ export async function openWasmEngine(config: RunConfig): Promise<Engine> {
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
   await Promise.all(others.map((index) => startThread({ config, module, memory, index, threads })));
   const crew = new Crew(memory.buffer, 0, threads);
-  const description = `wasm, ${title}, ${threads} ${shared ? "threads" : "thread"}`;
+  const count = `${threads} ${shared ? "threads" : "thread"}${config.engine.threads ? "" : " (one a core)"}`;
+  const description = `wasm, ${title}, ${count}`;
   return new WasmEngine(config, plan, memory.buffer, instantiateKernels(module, memory), crew, description);
 }
 
@@ -44,7 +45,7 @@ function compileKernels(
   memory: "shared" | "single",
 ): { module: WasmModule; title: string } {
   const plain = () => new webAssembly.Module(readKernels(`plain.${memory}.wasm`));
-  if (wanted === "plain") return { module: plain(), title: "plain SIMD kernels" };
+  if (wanted === "plain") return { module: plain(), title: "plain SIMD kernels (the same bits everywhere)" };
   const relaxed = readKernels(`relaxed.${memory}.wasm`);
   if (!webAssembly.validate(relaxed)) setFlagsFromString("--experimental-wasm-relaxed-simd"); // Node 20 hides it
   if (webAssembly.validate(relaxed)) return { module: new webAssembly.Module(relaxed), title: "relaxed SIMD kernels" };

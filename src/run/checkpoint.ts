@@ -11,11 +11,13 @@ export interface Checkpoint {
   readonly variant: number;
   /** Its state; absent at its beginning. */
   readonly state?: SimulationState;
+  /** Fingerprints of every variant's text. */
+  readonly texts: readonly string[];
   /** Length in bytes of each result file at this moment; what lies beyond was written after it. */
   readonly positions: Readonly<Record<string, number>>;
 }
 
-const FORMAT = "moge-checkpoint-1";
+const FORMAT = "moge-checkpoint-2";
 const DIGEST_BYTES = 32;
 
 const pathIn = (directory: string) => join(directory, "checkpoint.bin");

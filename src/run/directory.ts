@@ -18,6 +18,8 @@ export interface RunDirectory {
   readonly partial: string;
   /** Where they stand once complete. */
   readonly final: string;
+  /** Whether an older result may be replaced. */
+  readonly force: boolean;
   /** True if the partial directory holds an interrupted run of the same config. */
   readonly resumes: boolean;
 }
@@ -33,11 +35,7 @@ const CONFIG_FILE = "config.yaml";
 export function claimRunDirectory(results: string, name: string, configText: string, force: boolean): RunDirectory {
   const final = join(results, name);
   const partial = `${final}.partial`;
-  if (existsSync(final) && !force) {
-    throw new RunRefusedError(
-      `${final} already holds a result; pass --force to replace it, or --set name=… to keep both`,
-    );
-  }
+  refuseIfComplete(final, force);
   try {
     mkdirSync(partial, { recursive: true });
   } catch (error) {
@@ -53,29 +51,40 @@ export function claimRunDirectory(results: string, name: string, configText: str
       );
     }
     if (!resumes) writeWhole(before, configText);
-    return { partial, final, resumes };
+    return { partial, final, resumes, force };
   } catch (error) {
     releaseRunDirectory(partial);
     throw error;
   }
 }
 
-/** Turns the partial directory into the final one, in place of an older result if there is one. */
-export function completeRunDirectory({ partial, final }: RunDirectory): void {
-  releaseRunDirectory(partial);
+/**
+ * Turns the partial directory into the final one, in place of an older result if `force` says so.
+ * @throws RunRefusedError if another process has completed the run in the meantime; the partial one then stays
+ */
+export function completeRunDirectory({ partial, final, force }: RunDirectory): void {
+  refuseIfComplete(final, force);
   const old = `${final}.replaced`;
   rmSync(old, { recursive: true, force: true });
   if (existsSync(final)) renameSync(final, old);
-  renameSync(partial, final);
+  renameSync(partial, final); // fails on a directory that is not empty, so it never overwrites
+  releaseRunDirectory(final);
   rmSync(old, { recursive: true, force: true });
 }
 
-/** Gives the lock back. The results stay. */
-export function releaseRunDirectory(partial: string): void {
-  rmSync(lockFile(partial), { force: true });
+function refuseIfComplete(final: string, force: boolean): void {
+  if (!existsSync(final) || force) return;
+  throw new RunRefusedError(
+    `${final} already holds a result; pass --force to replace it, or --set name=… to keep both`,
+  );
 }
 
-const lockFile = (partial: string) => join(partial, "lock");
+/** Gives the lock back. The results stay. */
+export function releaseRunDirectory(directory: string): void {
+  rmSync(lockFile(directory), { force: true });
+}
+
+const lockFile = (directory: string) => join(directory, "lock");
 
 /** Takes the lock, from a process that is no more if need be. */
 function lock(partial: string): void {

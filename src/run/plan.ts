@@ -15,7 +15,7 @@ export interface VariantPlan {
 }
 
 /** Sustained on the small matrices of small experts; only for an estimate of the time. */
-const ASSUMED_FLOPS_PER_SECOND = { wasm: 2.5e10, tfjs: 1.5e9 };
+const ASSUMED_FLOPS_PER_SECOND = { wasm: 5e10, tfjs: 1.5e9 };
 
 export function planVariant({ name, config }: Variant): VariantPlan {
   const { model, training, router, balance } = config;

@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { stringify } from "yaml";
 import type { ResolvedConfig, Variant } from "../config/resolve.ts";
-import type { TokenSource } from "../data/source.ts";
-import { openData } from "../host/open-data.ts";
+import { type OpenedData, openData } from "../host/open-data.ts";
 import { openEngine } from "../host/open-engine.ts";
 import { writeReport } from "../output/report.ts";
 import { RunWriter } from "../output/run-writer.ts";
@@ -46,27 +45,42 @@ export class RunFailedError extends Error {
  */
 export async function run(request: RunRequest, observer: RunObserver, signal: AbortSignal): Promise<RunOutcome> {
   const { resolved, results, force } = request;
-  const sources = resolved.variants.map(({ config }) => openData(config, process.cwd()));
+  const sources = openEach(resolved.variants);
   const configText = stringify(resolved.file);
   const directory = claimRunDirectory(results, resolved.file.name, configText, force);
   try {
-    return await runIn(directory, request, sources, observer, signal);
-  } finally {
-    releaseRunDirectory(directory.partial);
+    const outcome = await runIn(directory, request, sources, observer, signal);
+    if (outcome.kind === "interrupted") releaseRunDirectory(directory.partial);
+    return outcome;
+  } catch (error) {
     dropIfEmpty(directory);
+    releaseRunDirectory(directory.partial);
+    throw error;
   }
+}
+
+/** The data of each variant; those that share it open it once. */
+function openEach(variants: readonly Variant[]): OpenedData[] {
+  const opened = new Map<string, OpenedData>();
+  return variants.map(({ config }) => {
+    const key = JSON.stringify([config.data, config.seed, config.model.context]);
+    const data = opened.get(key) ?? openData(config, process.cwd());
+    opened.set(key, data);
+    return data;
+  });
 }
 
 async function runIn(
   directory: RunDirectory,
   { resolved }: RunRequest,
-  sources: readonly TokenSource[],
+  sources: readonly OpenedData[],
   observer: RunObserver,
   signal: AbortSignal,
 ): Promise<RunOutcome> {
   const { partial } = directory;
   const started = new Date();
-  const from = startingPoint(directory, observer);
+  const texts = sources.map(({ fingerprint }) => fingerprint);
+  const from = startingPoint(directory, texts, observer);
   const writer = new RunWriter(partial, resolved.variants, from.positions);
   const engines: Record<string, string> = {};
   try {
@@ -84,7 +98,7 @@ async function runIn(
         const simulation = simulate(variant.config, { engine, data: sources[v]!, state });
         const save = () => {
           const positions = writer.positions();
-          writeCheckpoint(partial, { variant: v, state: simulation.save(), positions });
+          writeCheckpoint(partial, { variant: v, state: simulation.save(), texts, positions });
         };
         const interrupted = await runVariant(variant, simulation, writer, observer, signal, save);
         if (interrupted)
@@ -96,7 +110,7 @@ async function runIn(
         engine.close();
       }
       writer.finishVariant(variant.name, planVariant(variant));
-      writeCheckpoint(partial, { variant: v + 1, positions: writer.positions() });
+      writeCheckpoint(partial, { variant: v + 1, texts, positions: writer.positions() });
     }
   } finally {
     writer.close();
@@ -130,13 +144,21 @@ async function runVariant(
   return undefined;
 }
 
-function startingPoint({ partial, resumes }: RunDirectory, observer: RunObserver): Checkpoint {
-  const beginning: Checkpoint = { variant: 0, positions: {} };
+function startingPoint(
+  { partial, resumes }: RunDirectory,
+  texts: readonly string[],
+  observer: RunObserver,
+): Checkpoint {
+  const beginning: Checkpoint = { variant: 0, texts, positions: {} };
   if (!resumes) return beginning;
   const checkpoint = readCheckpoint(partial);
   if (checkpoint === undefined) return beginning;
   if (typeof checkpoint === "string") {
     observer.notice(`${checkpoint}; starting from the beginning`);
+    return beginning;
+  }
+  if (checkpoint.texts.join() !== texts.join()) {
+    observer.notice("the text to train on has changed since the checkpoint; starting from the beginning");
     return beginning;
   }
   const short = Object.entries(checkpoint.positions).find(([file, bytes]) => !hasBytes(join(partial, file), bytes));

@@ -112,7 +112,7 @@ describe("a run on disk", () => {
   for (const [what, damage] of [
     [
       "a damaged checkpoint",
-      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-1 and nonsense"),
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-2 and nonsense"),
     ],
     ["a checkpoint cut short", (partial: string) => truncateSync(join(partial, "checkpoint.bin"), 2000)],
     ["a result file cut short", (partial: string) => truncateSync(join(partial, "layers.csv"), 10)],
@@ -126,6 +126,22 @@ describe("a run on disk", () => {
       expect(bytesOf(join(folder, "a", "tiny"))).to.deep.equal(undisturbed);
     });
   }
+
+  it("begins again, and says so, when the text to train on has changed", async () => {
+    const text = join(folder, "text");
+    const data = `data={kind: text, domains: [{name: mine, path: ${text}}]}`;
+    const controller = new AbortController();
+    writeFileSync(text, "to be or not to be ".repeat(100));
+    await start("a", [data], { observer: { ...silent, step: () => controller.abort() }, signal: controller.signal });
+    writeFileSync(text, "that is the question ".repeat(100));
+    const notices: string[] = [];
+    await start("a", [data], { observer: { ...silent, notice: (notice) => notices.push(notice) } });
+    expect(notices).to.deep.equal([
+      "the text to train on has changed since the checkpoint; starting from the beginning",
+    ]);
+    await start("b", [data]);
+    expect(bytesOf(join(folder, "a", "tiny"))).to.deep.equal(bytesOf(join(folder, "b", "tiny")));
+  });
 
   const refusal = async (attempt: Promise<unknown>): Promise<string> => {
     try {
@@ -144,6 +160,20 @@ describe("a run on disk", () => {
     expect(bytesOf(join(folder, "a", "tiny"))).to.deep.equal(before);
     await start("a", ["seed=2"], { force: true });
     expect(bytesOf(join(folder, "a", "tiny"))["steps.csv"]).to.not.equal(before["steps.csv"]);
+  });
+
+  it("never replaces a result that another process completed in the meantime, and keeps its own", async () => {
+    const theirs = join(folder, "a", "tiny");
+    const observer = {
+      ...silent,
+      step() {
+        mkdirSync(theirs, { recursive: true });
+        writeFileSync(join(theirs, "steps.csv"), "theirs");
+      },
+    };
+    expect(await refusal(start("a", [], { observer }))).to.match(/already holds a result/);
+    expect(bytesOf(theirs)).to.have.all.keys("steps.csv");
+    expect(bytesOf(`${theirs}.partial`)["summary.csv"]).to.equal(undisturbed["summary.csv"]);
   });
 
   it("does not mix into an unfinished run of another config", async () => {
