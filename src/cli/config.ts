@@ -27,7 +27,7 @@ const showCommand: CommandModule<object, Arguments> = {
       })
       .option("json", { type: "boolean", default: false, describe: "as JSON" }),
   handler: async ({ config, set, resolved: withOrigins, json }) => {
-    const resolved = readConfig(config, set);
+    const resolved = await readConfig(config, set);
     if (withOrigins) {
       const { describeOrigins } = await import("../config/describe-origins.ts");
       const values = describeOrigins(resolved);

@@ -3,8 +3,7 @@ import { SingleBar } from "cli-progress";
 import type { RunObserver } from "../run/runner.ts";
 import type { Step } from "../simulate.ts";
 
-export const progressModes = ["auto", "bar", "text", "none"] as const;
-export type ProgressMode = (typeof progressModes)[number];
+export type ProgressMode = "auto" | "bar" | "text" | "none";
 
 export interface Progress extends RunObserver {
   close(): void;

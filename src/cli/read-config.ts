@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ResolvedConfig } from "../config/resolve.ts";
-import { resolveConfig } from "../config/resolve.ts";
 import { packageDirectory } from "../host/package-directory.ts";
 
 /** Options that every command with a config takes. */
@@ -20,7 +19,8 @@ export const configOptions = {
  * @param name a file, or the name of a config that comes with the package
  * @throws ConfigError
  */
-export function readConfig(name: string, sets: readonly string[]): ResolvedConfig {
+export async function readConfig(name: string, sets: readonly string[]): Promise<ResolvedConfig> {
+  const { resolveConfig } = await import("../config/resolve.ts"); // the help does without
   const path = existsSync(name) ? name : (packagedConfig(name) ?? name);
   return resolveConfig({
     path,

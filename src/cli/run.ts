@@ -2,8 +2,9 @@
 import type { CommandModule } from "yargs";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import { exitCodes } from "./failure.ts";
-import { openProgress, type ProgressMode, progressModes } from "./progress.ts";
 import { configOptions, readConfig } from "./read-config.ts";
+
+const progressModes = ["auto", "bar", "text", "none"] as const;
 
 interface Arguments {
   config: string;
@@ -11,7 +12,7 @@ interface Arguments {
   results: string;
   force: boolean;
   dryRun: boolean;
-  progress: ProgressMode;
+  progress: (typeof progressModes)[number];
   json: boolean;
 }
 
@@ -36,10 +37,14 @@ export const runCommand: CommandModule<object, Arguments> = {
       .option("progress", { choices: progressModes, default: "auto" as const, describe: "how progress is shown" })
       .option("json", { type: "boolean", default: false, describe: "print the summary as JSON" }) as never,
   handler: async ({ config, set, results, force, dryRun, progress: mode, json }) => {
-    const resolved = readConfig(config, set);
+    const resolved = await readConfig(config, set);
     await announce(resolved);
     if (dryRun) return;
-    const [{ run }, { trainingSteps }] = await Promise.all([import("../run/runner.ts"), import("../run/plan.ts")]);
+    const [{ run }, { trainingSteps }, { openProgress }] = await Promise.all([
+      import("../run/runner.ts"),
+      import("../run/plan.ts"),
+      import("./progress.ts"),
+    ]);
     const interruption = new AbortController();
     const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.requeue } as const;
     let code: number = exitCodes.interrupted;
