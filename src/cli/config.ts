@@ -1,6 +1,8 @@
 /** `moge config show`: what a config comes to, and which file or flag set each value. */
 import type { CommandModule } from "yargs";
-import { configOptions, readConfig } from "./read-config.ts";
+import type { OriginOfValue } from "../config/describe-origins.ts";
+import { configArgument, setOption } from "./options.ts";
+import { readConfig } from "./read-config.ts";
 
 interface Arguments {
   config: string;
@@ -14,12 +16,8 @@ const showCommand: CommandModule<object, Arguments> = {
   describe: "print a config as it would run",
   builder: (yargs) =>
     yargs
-      .positional("config", {
-        type: "string",
-        default: "quickstart",
-        describe: "a file, or the name of a packaged config",
-      })
-      .options(configOptions)
+      .positional("config", configArgument)
+      .option("set", setOption)
       .option("resolved", {
         type: "boolean",
         default: false,
@@ -41,15 +39,8 @@ const showCommand: CommandModule<object, Arguments> = {
   },
 };
 
-interface OriginRow {
-  readonly variant: string;
-  readonly key: string;
-  readonly value: unknown;
-  readonly origin: string;
-}
-
 /** Values that all variants share come once; then each variant's own. */
-function originTable(rows: readonly OriginRow[]): string {
+function originTable(rows: readonly OriginOfValue[]): string {
   const lines: string[] = [];
   let variant: string | undefined;
   for (const row of rows) {

@@ -1,10 +1,12 @@
 /** `moge experiment`: runs an experiment of `experiments/`, writes its tables and says which of its claims hold. */
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CommandModule } from "yargs";
 import type { Experiment, Row } from "../experiment/experiment.ts";
+import type { CheckedClaim } from "../output/experiment-report.ts";
 import { exitCodes, UsageError } from "./failure.ts";
+import { resultOptions, setOption } from "./options.ts";
 
 type AnyExperiment = Experiment<Record<string, number>, Readonly<Record<string, readonly Row[]>>>;
 
@@ -24,34 +26,27 @@ export const experimentCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("name", { type: "string", describe: "which experiment; none: list them" })
-      .option("results", { type: "string", default: "results", describe: "folder for results", requiresArg: true })
-      .option("force", { type: "boolean", default: false, describe: "replace existing results" })
-      .option("set", {
-        type: "string",
-        array: true,
-        requiresArg: true,
-        default: [] as string[],
-        describe: "change an option of the experiment: --set trials=1000",
-      }),
+      .options(resultOptions)
+      .option("set", { ...setOption, describe: "change an option of the experiment, e.g. --set trials=1000" }),
   handler: async ({ name, results, force, set }) => {
     if (name === undefined) return list();
     const experiment = await load(name);
     const options = withSettings(experiment, set);
-    const directory = join(results, name);
-    const { writeExperiment } = await import("../output/experiment-report.ts");
-    if (existsSync(directory) && !force) {
-      throw new UsageError(`${directory} already holds results; pass --force to replace them`);
-    }
+    const [{ writeExperiment }, { claimRunDirectory, completeRunDirectory, releaseRunDirectory }] = await Promise.all([
+      import("../output/experiment-report.ts"),
+      import("../run/directory.ts"),
+    ]);
+    const directory = claimRunDirectory(results, name, JSON.stringify(options), force);
+    let claims: CheckedClaim[];
     try {
-      mkdirSync(directory, { recursive: true });
+      claims = writeExperiment(directory.partial, experiment, options, experiment.run(options));
+      completeRunDirectory(directory);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new UsageError(`${directory} cannot be written (${code}); choose another folder with --results`);
+      releaseRunDirectory(directory.partial);
+      throw error;
     }
-    const tables = experiment.run(options);
-    const claims = writeExperiment(directory, experiment, options, tables);
     for (const { text, holds } of claims) process.stdout.write(`${holds ? "✓" : "✗"} ${text}\n`);
-    process.stderr.write(`results are in ${directory}\n`);
+    process.stderr.write(`results are in ${directory.final}\n`);
     if (claims.some(({ holds }) => !holds)) process.exitCode = exitCodes.checkFailed;
   },
 };

@@ -4,17 +4,6 @@ import { dirname, join } from "node:path";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import { packageDirectory } from "../host/package-directory.ts";
 
-/** Options that every command with a config takes. */
-export const configOptions = {
-  set: {
-    type: "string",
-    array: true,
-    requiresArg: true,
-    default: [] as string[],
-    describe: "override a value: --set training.steps=100, as often as you like",
-  },
-} as const;
-
 /**
  * @param name a file, or the name of a config that comes with the package
  * @throws ConfigError

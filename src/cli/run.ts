@@ -2,7 +2,8 @@
 import type { CommandModule } from "yargs";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import { exitCodes } from "./failure.ts";
-import { configOptions, readConfig } from "./read-config.ts";
+import { configArgument, resultOptions, setOption } from "./options.ts";
+import { readConfig } from "./read-config.ts";
 
 const progressModes = ["auto", "bar", "text", "none"] as const;
 
@@ -21,14 +22,9 @@ export const runCommand: CommandModule<object, Arguments> = {
   describe: "train and price the variants of a config, side by side",
   builder: (yargs) =>
     yargs
-      .positional("config", {
-        type: "string",
-        default: "quickstart",
-        describe: "a file, or the name of a packaged config",
-      })
-      .options(configOptions)
-      .option("results", { type: "string", default: "results", describe: "folder for results", requiresArg: true })
-      .option("force", { type: "boolean", default: false, describe: "replace an existing result" })
+      .positional("config", configArgument)
+      .option("set", setOption)
+      .options(resultOptions)
       .option("dry-run", {
         type: "boolean",
         default: false,
@@ -81,10 +77,10 @@ async function announce(resolved: ResolvedConfig): Promise<void> {
   say(`${file.name}${file.description ? `: ${file.description}` : ""}`);
   for (const variant of variants) {
     const { name, rule, parameters, tokens } = planVariant(variant);
-    const size = `${(parameters / 1e6).toFixed(2)} M parameters, ${(tokens / 1e3).toFixed(0)} k tokens`;
+    const size = `${(parameters / 1e6).toFixed(2)} M parameters, ${tokens.toLocaleString("en-US")} tokens`;
     say(`  ${name}: ${rule}; ${size} in ${variant.config.training.steps} steps`);
   }
-  say(`about ${formatSeconds(estimatedSeconds(variants))} on two cores, by the arithmetic`);
+  say(`estimated time: ${formatSeconds(estimatedSeconds(variants))} on two cores, from the operation count`);
 }
 
 function formatSeconds(seconds: number): string {

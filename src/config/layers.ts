@@ -1,5 +1,6 @@
 /**
- * Layers of a config: files, variants and flags, each overriding the ones before it, with the origin of every value.
+ * Layers of a config: a file's parents, the file, flags, and what a variant changes, each over the ones before it,
+ * with the origin of every value. A flag changes what the variants share; a variant's own change stands.
  *
  * Nothing is validated here; a layer is any tree of plain values.
  */
@@ -152,6 +153,9 @@ function nest(path: string, value: unknown): Tree {
   return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
 }
 
+/** The keys that tell the branches of the schema's unions apart. */
+const discriminators = ["kind", "rule"];
+
 function merge(lower: Tree, upper: Tree): Tree {
   const merged: Tree = { ...lower };
   for (const [key, value] of Object.entries(upper)) merged[key] = mergeValue(lower[key], value);
@@ -165,7 +169,7 @@ function mergeValue(lower: unknown, upper: unknown): unknown {
     return merged;
   }
   if (!isTree(lower) || !isTree(upper)) return upper;
-  // Another kind of data has other keys: it replaces the whole, it does not mix with the old one.
-  if (upper["kind"] !== undefined && lower["kind"] !== undefined && upper["kind"] !== lower["kind"]) return upper;
-  return merge(lower, upper);
+  // Another kind of data, or another balancing rule, has other keys: it replaces the whole and does not mix with it.
+  const isAnother = discriminators.some((key) => key in upper && key in lower && upper[key] !== lower[key]);
+  return isAnother ? upper : merge(lower, upper);
 }

@@ -23,21 +23,23 @@ export class ConfigError extends Error {
 export function didYouMean(written: string, candidates: readonly string[]): string {
   const closest = candidates
     .map((candidate) => ({ candidate, distance: editDistance(written.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, distance }) => distance <= Math.max(2, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, distance }) => distance <= Math.max(1, Math.floor(candidate.length / 3)))
     .sort((a, b) => a.distance - b.distance)[0];
   return closest ? `, did you mean "${closest.candidate}"?` : "";
 }
 
-/** Letters to insert, delete or replace to turn one word into the other (Levenshtein). */
+/** Letters to insert, delete, replace or swap with their neighbour to turn one word into the other (optimal string alignment). */
 function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: to.length + 1 }, (_, j) => j)];
+  const at = (i: number, j: number) => rows[i]![j]!;
   for (let i = 1; i <= from.length; i++) {
-    const next = [i];
+    rows.push([i]);
     for (let j = 1; j <= to.length; j++) {
-      const replaced = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1);
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, replaced));
+      const same = from[i - 1] === to[j - 1] ? 0 : 1;
+      const swapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      const best = Math.min(at(i - 1, j) + 1, at(i, j - 1) + 1, at(i - 1, j - 1) + same);
+      rows[i]!.push(swapped ? Math.min(best, at(i - 2, j - 2) + 1) : best);
     }
-    row = next;
   }
-  return row[to.length]!;
+  return at(from.length, to.length);
 }

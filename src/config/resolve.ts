@@ -5,10 +5,10 @@ import {
   flagLayer,
   join,
   type Layer,
+  leaves,
   type Origins,
   originOf,
   over,
-  type Tree,
   valueAt,
   variantLayer,
 } from "./layers.ts";
@@ -25,7 +25,7 @@ export interface Variant {
 
 export interface ResolvedConfig {
   /** The file with `extends` and flags worked in and defaults filled in: running it again gives the same. */
-  readonly file: FileConfig;
+  readonly file: Omit<FileConfig, "$schema" | "extends">;
   readonly origins: Origins;
   readonly variants: readonly Variant[];
 }
@@ -45,15 +45,13 @@ export interface ConfigSource {
 export function resolveConfig(source: ConfigSource): ResolvedConfig {
   const flags = (source.sets ?? []).map(flagLayer);
   const shared = flags.reduce((lower, flag) => over(lower, flag), readWithParents(source, source.path, []));
-  const file = check(fileSchema, shared);
-  const { variants: listed, extends: _, $schema: __, ...runKeys } = file;
-  const given = valueAt(shared.tree, "variants") as { name: string; set?: Tree }[] | undefined;
-  const { variants: ___, extends: ____, $schema: _____, ...tree } = shared.tree;
-  const base = { ...shared, tree };
-  const problems: Problem[] = [];
-  const variants = (listed ?? [{ name: file.name, set: {} }]).flatMap(({ name }, i) => {
-    const where = originOf(shared, `variants.${i}.set`);
-    const layer = over(base, variantLayer(given?.[i]?.set ?? {}, name, where));
+  const file = without(check(fileSchema, shared), "$schema", "extends");
+  const base = { ...shared, tree: without(shared.tree, "$schema", "extends", "variants") };
+  const listed = file.variants ?? [{ name: file.name, set: {} }];
+  const changes = listed.map(({ name, set }, i) => variantLayer(set, name, originOf(shared, `variants.${i}.set`)));
+  const problems = [...twiceNamed(listed, shared), ...flags.flatMap((flag) => withoutEffect(flag, changes))];
+  const variants = listed.flatMap(({ name }, i) => {
+    const layer = over(base, changes[i]!);
     try {
       return [{ name, config: resolveRun(layer), origins: layer.origins }];
     } catch (error) {
@@ -62,15 +60,32 @@ export function resolveConfig(source: ConfigSource): ResolvedConfig {
       return [];
     }
   });
-  const names = variants.map(({ name }) => name);
-  names.forEach((name, i) => {
-    if (names.indexOf(name) !== i) {
-      const where = originOf(shared, `variants.${i}`);
-      problems.push({ where, key: "variants", message: `two variants are called "${name}"` });
-    }
-  });
   if (problems.length > 0) throw new ConfigError(unique(problems));
-  return { file: { ...runKeys, ...(listed && { variants: listed }) }, origins: shared.origins, variants };
+  return { file, origins: shared.origins, variants };
+}
+
+function without<T extends object, K extends string>(object: T, ...keys: K[]): Omit<T, K> {
+  return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key as K))) as Omit<T, K>;
+}
+
+function twiceNamed(variants: readonly { readonly name: string }[], shared: Layer): Problem[] {
+  const names = variants.map(({ name }) => name);
+  return names.flatMap((name, i) => {
+    const where = originOf(shared, `variants.${i}`);
+    return names.indexOf(name) === i ? [] : [{ where, key: "variants", message: `two variants are called "${name}"` }];
+  });
+}
+
+/** A flag changes what the variants share; one that every variant overrides would do nothing, and silently. */
+function withoutEffect(flag: Layer, changes: readonly Layer[]): Problem[] {
+  const covers = ({ tree }: Layer, path: string) => leaves(tree).some((leaf) => `${path}.`.startsWith(`${leaf}.`));
+  return leaves(flag.tree)
+    .filter((path) => changes.every((change) => covers(change, path)))
+    .map((path) => ({
+      where: flag.where,
+      key: path,
+      message: `every variant sets this itself; change a variant instead: --set variants.0.set.${path}=…`,
+    }));
 }
 
 function resolveRun(layer: Layer): RunConfig {
@@ -112,7 +127,7 @@ type Issue = z.core.$ZodIssue;
 function problemsOf(issue: Issue, schema: z.ZodMiniType, layer: Layer): Problem[] {
   const path = issue.path.map(String).join(".");
   if (issue.code === "unrecognized_keys") {
-    const known = knownKeys(schema, issue.path);
+    const known = knownKeys(schema, issue.path, valueAt(layer.tree, path));
     return issue.keys.map((key) => ({
       where: originOf(layer, join(path, key)),
       key: join(path, key),
@@ -157,8 +172,7 @@ function describeUnion(
   got: string,
 ): string {
   const options = issue.discriminator === undefined ? namesIn(issue) : knownValues(schema, issue.path);
-  const written = issue.discriminator === undefined ? value : (value ?? undefined);
-  const guess = typeof written === "string" ? didYouMean(written, options) : "";
+  const guess = typeof value === "string" ? didYouMean(value, options) : "";
   return options.length > 0 ? `expected one of ${options.join(", ")}, ${got}${guess}` : `does not fit, ${got}`;
 }
 
@@ -178,7 +192,7 @@ function namesIn(issue: z.core.$ZodIssueInvalidUnion): string[] {
 }
 
 type JsonSchema = {
-  properties?: Tree;
+  properties?: Record<string, JsonSchema>;
   items?: JsonSchema;
   anyOf?: JsonSchema[];
   oneOf?: JsonSchema[];
@@ -195,14 +209,20 @@ function schemasAt(schema: z.ZodMiniType, path: readonly PropertyKey[]): JsonSch
     (at, key) =>
       at
         .flatMap((each) => (typeof key === "number" ? [each.items] : [each.properties?.[String(key)]]))
-        .flatMap((each) => (each ? branches(each as JsonSchema) : [])),
+        .flatMap((each) => (each ? branches(each) : [])),
     branches(z.toJSONSchema(schema, { io: "input" }) as JsonSchema),
   );
 }
 
-const knownKeys = (schema: z.ZodMiniType, path: readonly PropertyKey[]): string[] => [
-  ...new Set(schemasAt(schema, path).flatMap(({ properties }) => Object.keys(properties ?? {}))),
-];
+/** The keys that a mapping could have; of a union, those of the branch that its discriminator names. */
+function knownKeys(schema: z.ZodMiniType, path: readonly PropertyKey[], value: unknown): string[] {
+  const fits = ({ properties = {} }: JsonSchema) =>
+    Object.entries(properties).every(([key, { const: fixed }]) => fixed === undefined || fixed === valueAt(value, key));
+  const known = schemasAt(schema, path)
+    .filter(fits)
+    .flatMap(({ properties }) => Object.keys(properties ?? {}));
+  return [...new Set(known)];
+}
 
 const knownValues = (schema: z.ZodMiniType, path: readonly PropertyKey[]): string[] =>
   schemasAt(schema, path).flatMap((at) => (typeof at.const === "string" ? [at.const] : []));

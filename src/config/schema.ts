@@ -7,10 +7,11 @@
  */
 import * as z from "zod/mini";
 import { balancingRules } from "../balance/rules.ts";
-import { deviceNames, topologyNames } from "../cluster/presets.ts";
+import { devices } from "../cluster/devices.ts";
 import { dispatchModes } from "../cluster/projection.ts";
+import { topologies } from "../cluster/topologies.ts";
 import type { Knob } from "../core/knob.ts";
-import { textDomainNames } from "../data/text-domains.ts";
+import { textDomains } from "../data/text-domains.ts";
 import { placements } from "../placement/placements.ts";
 import { normalisations } from "../routing/gates.ts";
 import { routingPresets } from "../routing/presets.ts";
@@ -31,14 +32,17 @@ const notNegative = (fallback: number, help: string) =>
 const fraction = (fallback: number, help: string) =>
   described(z._default(z.number().check(z.minimum(0), z.lt(1)), fallback), help);
 const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
-const choice = <N extends string>(names: readonly N[], fallback: NoInfer<N>, help: string) =>
-  described(z._default(z.enum(names as [N, ...N[]]), fallback as never), help);
-/** "a: what a does; b: what b does", from a table of options. */
-const optionsText = (options: Readonly<Record<string, string>>) =>
-  Object.entries(options)
-    .map(([name, text]) => `${name}: ${text}`)
-    .join("; ");
 const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
+/** One of the names of a table. The help says what each of them means. */
+const choice = <T extends Readonly<Record<string, string | { readonly title: string }>>>(
+  table: T,
+  fallback: NoInfer<keyof T & string>,
+  help: string,
+) => {
+  const meaning = (entry: string | { readonly title: string }) => (typeof entry === "string" ? entry : entry.title);
+  const options = Object.entries(table).map(([name, entry]) => `${name}: ${meaning(entry)}`);
+  return described(z._default(z.enum(keys(table)), fallback as never), `${help}. ${options.join("; ")}`);
+};
 /** A section whose keys all have defaults may be left out. */
 const section = <S extends z.core.$ZodLooseShape>(shape: S, help: string) =>
   described(z.prefault(z.strictObject(shape), {} as never), help);
@@ -50,7 +54,7 @@ function knobSchema(knob: Knob): z.ZodMiniType {
     case "boolean":
       return flag(knob.default, knob.help);
     case "choice":
-      return choice(Object.keys(knob.options), knob.default, knob.help);
+      return choice(knob.options, knob.default, knob.help);
   }
 }
 
@@ -71,11 +75,14 @@ const model = section(
     heads: count(4, "attention heads"),
     context: count(64, "tokens a sequence"),
     feedForward: choice(
-      ["moe", "dense"],
+      {
+        moe: "routed experts",
+        dense: "one SwiGLU feed-forward of the same active width, (topK + sharedExperts) · expertHiddenSize",
+      },
       "moe",
-      "moe: routed experts; dense: one SwiGLU feed-forward of the same active width, (topK + sharedExperts) · expertHiddenSize",
+      "what stands behind attention in each layer",
     ),
-    experts: described(z._default(z.int().check(z.minimum(1), z.maximum(65_536)), 64), "routed experts a layer, N"),
+    experts: described(z._default(z.int().check(z.minimum(1), z.maximum(65_535)), 64), "routed experts a layer, N"),
     topK: count(8, "experts chosen for a token, K"),
     groups: count(8, "expert groups, M; used by grouped routers"),
     expertHiddenSize: count(32, "hidden width of one SwiGLU expert, F"),
@@ -91,9 +98,9 @@ const router = section(
       z.optional(z.enum(keys(routingPresets))),
       "a published combination; the keys beside it override it",
     ),
-    selection: choice(keys(routers), "topk", "which experts a token goes to"),
-    scoreFunction: choice(keys(scoreFunctions), "softmax", "logits to scores"),
-    normalisation: choice(keys(normalisations), "chosen", "how the scores of the chosen become weights"),
+    selection: choice(routers, "topk", "which experts a token goes to"),
+    scoreFunction: choice(scoreFunctions, "softmax", "logits to scores"),
+    normalisation: choice(normalisations, "chosen", "how the scores of the chosen become weights"),
     scale: positive(1, "multiplies the weights"),
     bias: described(
       z._default(z.array(z.number()), []),
@@ -129,7 +136,7 @@ const textData = z.strictObject({
     z
       .array(
         z.union([
-          z.enum(textDomainNames),
+          z.enum(keys(textDomains)),
           z.strictObject({
             name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
             path: described(
@@ -168,7 +175,7 @@ const target = described(
       expertParallel: count(8, "devices that share the experts of a layer"),
       tokensPerRank: count(4096, "tokens on each of them, a layer and step"),
       bytesPerValue: count(2, "bytes of a value in compute and transfer; 2 is bf16"),
-      dispatch: choice(keys(dispatchModes), "deduplicated", optionsText(dispatchModes)),
+      dispatch: choice(dispatchModes, "deduplicated", "how a token reaches several experts on one device"),
       window: count(16, "steps whose tokens are pooled before they are drawn from"),
     }),
   ),
@@ -178,26 +185,38 @@ const target = described(
 const cluster = section(
   {
     devices: count(8, "simulated devices of the trained model's expert-parallel group, D"),
-    placement: choice(keys(placements), "contiguous", "which device holds which expert"),
-    device: choice(deviceNames, "ascend-910b2", "device preset"),
-    topology: choice(topologyNames, "a2-8xhccs-roce", "link preset"),
+    placement: choice(placements, "contiguous", "which device holds which expert"),
+    device: choice(devices, "ascend-910b2", "device preset"),
+    topology: choice(topologies, "a2-8xhccs-roce", "link preset"),
   },
   "the simulated cluster",
 );
 
 const engine = section(
   {
-    kind: choice(["wasm", "tfjs"], "wasm", "wasm: fast and deterministic; tfjs: the reference in TensorFlow.js ops"),
-    kernels: choice(
-      ["plain", "relaxed"],
-      "plain",
-      "plain: the same bits everywhere; relaxed: fused multiply-add where the machine has it",
+    kind: choice(
+      { wasm: "fast and deterministic", tfjs: "the reference in TensorFlow.js ops" },
+      "wasm",
+      "which implementation of the model",
     ),
-    threads: countOrZero(0, "0: as many as the machine has cores, 8 at most; the bits do not depend on it"),
+    kernels: choice(
+      { plain: "the same bits everywhere", relaxed: "fused multiply-add where the machine has it" },
+      "plain",
+      "arithmetic of the wasm engine",
+    ),
+    threads: countOrZero(
+      0,
+      "threads of the wasm engine, 0: as many as the machine has cores, 8 at most; the bits do not depend on it",
+    ),
     backend: choice(
-      ["auto", "tensorflow", "wasm", "cpu"],
+      {
+        auto: "the first of the following that can run an op",
+        tensorflow: "native, if @tensorflow/tfjs-node is installed",
+        wasm: "WebAssembly",
+        cpu: "plain JavaScript",
+      },
       "auto",
-      "of the tfjs engine; auto takes the first that can run an op",
+      "of the tfjs engine",
     ),
   },
   "what computes the training step",
@@ -213,11 +232,11 @@ const record = section(
   "what is written down, and how often",
 );
 
+/** A name that is also a file name. */
+const fileName = (help: string) => described(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)), help);
+
 const runShape = {
-  name: described(
-    z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)),
-    "name of the run; its results go to results/<name>",
-  ),
+  name: fileName("name of the run; its results go to results/<name>"),
   description: described(z.optional(z.string()), "one line for reports"),
   seed: described(z._default(z.int().check(z.minimum(0)), 1), "every random stream comes from it"),
   model,
@@ -247,7 +266,7 @@ export const fileSchema = z.strictObject({
       z
         .array(
           z.strictObject({
-            name: described(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)), "name in results"),
+            name: fileName("name in results"),
             set: described(
               z._default(z.record(z.string(), z.unknown()), {}),
               "what it changes: nested keys, or dotted ones",

@@ -162,6 +162,3 @@ export const textDomains = {
 } satisfies Record<string, TextDomain>;
 
 export type TextDomainName = keyof typeof textDomains;
-
-/** Names of the built-in text domains, for the schema. */
-export const textDomainNames = Object.keys(textDomains) as unknown as readonly [TextDomainName, ...TextDomainName[]];

@@ -21,19 +21,25 @@ export function conclusion(rows: readonly SummaryRow[]): string[] {
 }
 
 function sentence(baseline: SummaryRow, row: SummaryRow): string {
+  const shared = (of: readonly Quantity[], applies: Comparison) =>
+    of.filter((quantity) => hasBoth(baseline, row, quantity) && applies(baseline, row, quantity));
   const parts = (
     [
-      ["is better in", causes, isLess],
-      ["pays in", causes, isMore],
-      ["is equal in", causes, isEqual],
-      ["altogether has", outcomes, () => true],
+      ["has the lower", isLess],
+      ["has the higher", isMore],
+      ["has the same", isEqual],
     ] as const
-  ).flatMap(([verb, of, applies]) => {
-    const figures = of.filter((quantity) => hasBoth(baseline, row, quantity) && applies(baseline, row, quantity));
-    return figures.length === 0 ? [] : [`${verb} ${list(figures.map((quantity) => figure(baseline, row, quantity)))}`];
+  ).flatMap(([verb, applies]) => {
+    const figures = shared(causes, applies).map((quantity) => figure(baseline, row, quantity));
+    return figures.length === 0 ? [] : [`${verb} ${list(figures)}`];
   });
-  if (parts.length === 0) return `${row.variant} and ${baseline.variant} have no figure in common.`;
-  return `Against ${baseline.variant}, ${row.variant} ${parts.join("; ")}.`;
+  const altogether = shared(outcomes, () => true).map((quantity) => outcome(baseline, row, quantity));
+  if (parts.length + altogether.length === 0) {
+    return `${row.variant} and ${baseline.variant} have no figure in common.`;
+  }
+  const comparison = parts.length === 0 ? [] : [`Against ${baseline.variant}, ${row.variant} ${parts.join("; it ")}.`];
+  const result = altogether.length === 0 ? [] : [`${capitalised(list(altogether))} for ${row.variant}.`];
+  return [...comparison, ...result].join(" ");
 }
 
 type Comparison = (baseline: SummaryRow, row: SummaryRow, quantity: Quantity) => boolean;
@@ -45,10 +51,18 @@ const isLess: Comparison = (baseline, row, quantity) =>
   !isEqual(baseline, row, quantity) && row.values[quantity.column]! < baseline.values[quantity.column]!;
 const isMore: Comparison = (baseline, row, quantity) => isLess(row, baseline, quantity);
 
-/** "fan-out (8.00, not 5.40 devices per token)". */
+const unitOf = ({ unit }: Quantity): string => (unit === "" ? "" : ` ${unit}`);
+
+/** "fan-out (8.00, against 5.40 devices per token)". */
 function figure(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): string {
-  const before = isEqual(baseline, row, quantity) ? "" : `, not ${printed(baseline, quantity)}`;
-  return `${quantity.title} (${printed(row, quantity)}${before}${quantity.unit && ` ${quantity.unit}`})`;
+  const before = isEqual(baseline, row, quantity) ? "" : `, against ${printed(baseline, quantity)}`;
+  return `${quantity.title} (${printed(row, quantity)}${before}${unitOf(quantity)})`;
+}
+
+/** "simulated step time is 29.22 ms against 28.41". */
+function outcome(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): string {
+  const value = `${quantity.title} is ${printed(row, quantity)}${unitOf(quantity)}`;
+  return isEqual(baseline, row, quantity) ? `${value}, the same` : `${value} against ${printed(baseline, quantity)}`;
 }
 
 /** "the lowest validation loss is that of moge", for all variants that share the lowest figure. */

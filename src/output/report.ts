@@ -32,10 +32,13 @@ export function summaryPage(
       .join("\n"),
     ...drawn.map((name) => `![${figures[name].description}](${name}.svg)`),
     "## How to read it",
-    [...readingNotes(variants), "One seed: differences that other seeds would swap say nothing."]
+    [
+      ...readingNotes(variants.filter(isRouted)),
+      "One seed only: a difference that another seed could reverse is no finding.",
+    ]
       .map((note) => `- ${note}`)
       .join("\n"),
-    ...(priced ? ["## What is simulated", simulationNote(variants.find(({ config }) => config.target)!)] : []),
+    ...(priced ? ["## What is simulated", ...byVariant(variants.filter(isPriced), simulationNote)] : []),
     "## To reproduce",
     "From the folder above `results/`, with the resolved configuration that the run wrote beside this page:",
     `\`\`\`sh\nmoge run results/${file.name}/config.yaml --force\n\`\`\``,
@@ -66,23 +69,38 @@ function summaryTableMarkdown(rows: readonly SummaryRow[]): string {
   ].join("\n");
 }
 
-function readingNotes(variants: readonly Variant[]): string[] {
-  const routed = variants.find(({ config }) => config.model.feedForward === "moe")?.config;
+const isRouted = ({ config }: Variant): boolean => config.model.feedForward === "moe";
+const isPriced = (variant: Variant): boolean => isRouted(variant) && variant.config.target !== undefined;
+
+/** What is true of each variant, said once where it is true of all. */
+function byVariant(variants: readonly Variant[], textOf: (variant: Variant) => string): string[] {
+  const names = new Map<string, string[]>();
+  for (const variant of variants) names.set(textOf(variant), [...(names.get(textOf(variant)) ?? []), variant.name]);
+  return [...names].map(([text, of]) => (names.size === 1 ? text : `${of.join(", ")}: ${text}`));
+}
+
+function readingNotes(routed: readonly Variant[]): string[] {
   const loss = "Validation loss: on held-out text after the last step, unweighted mean over the domains.";
-  if (routed === undefined) return [loss];
-  const { model, cluster, training } = routed;
-  const tokens = training.microBatches * training.ranks * training.sequences * model.context;
-  const setting = { ...model, devices: cluster.devices };
-  const score = expectedImbalanceScore(setting, tokens, "distinct").toFixed(3);
-  const fanOut = expectedFanOut(setting, "distinct").toFixed(2);
+  if (routed.length === 0) return [loss];
   return [
     loss,
     "Device imbalance score: hottest minus coolest device, in assignments per token of the batch; 0 is even. Statistics of the routing are over all layers and the last half of the steps; the figures show the start.",
     "Expert max/mean: load of the hottest expert over the mean one. Even devices can hold uneven experts.",
     "Fan-out: distinct devices that a token's experts lie on; each costs a transfer.",
-    `For comparison: choosing ${model.topK} of ${model.experts} experts blindly for ${tokens} tokens, on ${cluster.devices} devices, ` +
-      `gives an imbalance score of ${score} by chance alone and a fan-out of ${fanOut}.`,
+    ...byVariant(routed, chanceNote),
   ];
+}
+
+/** What a router without any preference would show. */
+function chanceNote({ config: { model, cluster, training } }: Variant): string {
+  const tokens = training.microBatches * training.ranks * training.sequences * model.context;
+  const setting = { ...model, devices: cluster.devices };
+  const score = expectedImbalanceScore(setting, tokens, "distinct").toFixed(3);
+  const fanOut = expectedFanOut(setting, "distinct").toFixed(2);
+  return [
+    `For comparison: choosing ${model.topK} of ${model.experts} experts blindly for ${tokens} tokens,`,
+    `on ${cluster.devices} devices, gives an imbalance score of ${score} by chance alone and a fan-out of ${fanOut}.`,
+  ].join(" ");
 }
 
 /** What the step time is the time of, on which machine, and how the trained router came to drive it. */
@@ -95,8 +113,8 @@ function simulationNote({ config }: Variant): string {
     `(${layers}, hidden size ${target.hiddenSize}, expert hidden size ${target.expertHiddenSize}), forward and backward,`,
     `on ${target.expertParallel} × ${device.title}; links: ${topology.title}.`,
     target.dispatch === "deduplicated"
-      ? "A token travels once to each device that holds an expert of its choice."
-      : "A token travels once for each expert of its choice.",
+      ? "A token travels once to each device that holds one of its chosen experts."
+      : "A token travels once for each of its chosen experts.",
     "Compute is the mean device's, wait is how much longer the hottest one takes, communication is the dispatch and",
     "combine all-to-all; mean over the last half of the steps.",
     "It is a projection: the model that was trained is small, and each step",

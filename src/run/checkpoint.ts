@@ -13,11 +13,13 @@ export interface Checkpoint {
   readonly state?: SimulationState;
   /** Fingerprints of every variant's text. */
   readonly texts: readonly string[];
+  /** What computed each variant so far. */
+  readonly engines: Readonly<Record<string, string>>;
   /** Length in bytes of each result file at this moment; what lies beyond was written after it. */
   readonly positions: Readonly<Record<string, number>>;
 }
 
-const FORMAT = "moge-checkpoint-2";
+const FORMAT = "moge-checkpoint-3";
 const DIGEST_BYTES = 32;
 
 const pathIn = (directory: string) => join(directory, "checkpoint.bin");

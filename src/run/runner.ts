@@ -8,7 +8,7 @@ import { type OpenedData, openData } from "../host/open-data.ts";
 import { openEngine } from "../host/open-engine.ts";
 import { writeReport } from "../output/report.ts";
 import { RunWriter } from "../output/run-writer.ts";
-import { DivergenceError, type Simulation, type Step, simulate } from "../simulate.ts";
+import { DivergenceError, type Simulation, type SimulationState, type Step, simulate } from "../simulate.ts";
 import { type Checkpoint, readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { claimRunDirectory, completeRunDirectory, type RunDirectory, releaseRunDirectory } from "./directory.ts";
 import { planVariant, trainingSteps } from "./plan.ts";
@@ -81,28 +81,29 @@ async function runIn(
   const started = new Date();
   const texts = sources.map(({ fingerprint }) => fingerprint);
   const from = startingPoint(directory, texts, observer);
+  const engines = { ...from.engines };
   const writer = new RunWriter(partial, resolved.variants, from.positions);
-  const engines: Record<string, string> = {};
   try {
     for (let v = from.variant; v < resolved.variants.length; v++) {
       const variant = resolved.variants[v]!;
+      const checkpoint = (next: number, state?: SimulationState) =>
+        writeCheckpoint(partial, {
+          variant: next,
+          ...(state && { state }),
+          texts,
+          engines,
+          positions: writer.positions(),
+        });
       const engine = await openEngine(variant.config);
       engines[variant.name] = engine.description;
       const state = v === from.variant ? from.state : undefined;
-      observer.variant(
-        variant.name,
-        engine.description,
-        trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0),
-      );
+      const before = trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0);
+      observer.variant(variant.name, engine.description, before);
       try {
         const simulation = simulate(variant.config, { engine, data: sources[v]!, state });
-        const save = () => {
-          const positions = writer.positions();
-          writeCheckpoint(partial, { variant: v, state: simulation.save(), texts, positions });
-        };
-        const interrupted = await runVariant(variant, simulation, writer, observer, signal, save);
-        if (interrupted)
-          return { kind: "interrupted", directory: partial, variant: variant.name, step: interrupted.step };
+        const save = () => checkpoint(v, simulation.save());
+        const step = await runVariant(variant, simulation, writer, observer, signal, save);
+        if (step !== undefined) return { kind: "interrupted", directory: partial, variant: variant.name, step };
       } catch (error) {
         if (!(error instanceof DivergenceError)) throw error;
         throw new RunFailedError(`variant ${variant.name}, ${error.message}; what was written is in ${partial}`);
@@ -110,7 +111,7 @@ async function runIn(
         engine.close();
       }
       writer.finishVariant(variant.name, planVariant(variant));
-      writeCheckpoint(partial, { variant: v + 1, texts, positions: writer.positions() });
+      checkpoint(v + 1);
     }
   } finally {
     writer.close();
@@ -122,7 +123,7 @@ async function runIn(
   return { kind: "complete", directory: directory.final };
 }
 
-/** Pulls the steps of a variant. @returns the state at which a signal stopped it, or undefined when it is done */
+/** Pulls the steps of a variant. @returns the step after which a signal stopped it, or undefined when it is done */
 async function runVariant(
   { name, config }: Variant,
   simulation: Simulation,
@@ -130,16 +131,13 @@ async function runVariant(
   observer: RunObserver,
   signal: AbortSignal,
   save: () => void,
-): Promise<{ step: number } | undefined> {
+): Promise<number | undefined> {
   for (const step of simulation) {
     writer.step(name, step);
     observer.step(name, step);
     await turnOfEventLoop(); // signals are heard only here
-    if (signal.aborted) {
-      save();
-      return { step: step.step };
-    }
-    if (step.step % config.record.checkpointEvery === 0) save();
+    if (signal.aborted || step.step % config.record.checkpointEvery === 0) save();
+    if (signal.aborted) return step.step;
   }
   return undefined;
 }
@@ -149,7 +147,7 @@ function startingPoint(
   texts: readonly string[],
   observer: RunObserver,
 ): Checkpoint {
-  const beginning: Checkpoint = { variant: 0, texts, positions: {} };
+  const beginning: Checkpoint = { variant: 0, texts, engines: {}, positions: {} };
   if (!resumes) return beginning;
   const checkpoint = readCheckpoint(partial);
   if (checkpoint === undefined) return beginning;

@@ -87,6 +87,19 @@ describe("resolving a config", () => {
     expect(first(text).data).to.include({ kind: "synthetic", topics: 4 }).and.not.have.property("domains");
   });
 
+  it("lets a flag change what some variants share although others set it themselves", () => {
+    const text = `${MINIMAL}variants: [{ name: a }, { name: b, set: { router.selection: topk } }]\n`;
+    const routers = resolve(text, ["router.selection=moge"]).variants.map(({ config }) => config.router.selection);
+    expect(routers).to.deep.equal(["moge", "topk"]);
+  });
+
+  it("replaces a balancing rule by another instead of mixing their keys", () => {
+    const text = `${MINIMAL}balance: [{ rule: switch-loss, coefficient: 0.5 }]\n`;
+    expect(first(text, ["balance.0={rule: loss-free-bias}"]).balance).to.deep.equal([
+      { rule: "loss-free-bias", rate: 0.001, centred: false },
+    ]);
+  });
+
   it("gives a file that resolves to the same configs again", () => {
     const text = `${MINIMAL}router: { preset: pangu-topk }\nvariants: [{ name: a, set: { router.preset: pangu-moge } }, { name: b }]\n`;
     const once = resolve(text, ["training.steps=9"]);
@@ -174,6 +187,18 @@ describe("a config that cannot be run", () => {
     ["empty file", "", [], /^a\.yaml:1:1: expected keys and values/],
     ["no such parent", `extends: b.yaml\n${MINIMAL}`, [], /^b\.yaml: there is no such file$/],
     ["its own parent", `extends: a.yaml\n${MINIMAL}`, [], /extends itself: a\.yaml → a\.yaml$/],
+    [
+      "flag that every variant overrides",
+      `${MINIMAL}variants: [{ name: a, set: { router: { selection: moge } } }, { name: b, set: { router.selection: topk } }]\n`,
+      ["router.selection=moge"],
+      /^--set router\.selection=moge router\.selection: every variant sets this itself; change a variant instead: --set variants\.0\.set\.router\.selection=…$/,
+    ],
+    [
+      "key of another balancing rule",
+      MINIMAL,
+      ["balance=[{rule: switch-loss, rate: 1}]"],
+      /^--set .* balance\.0\.rate: unknown key; known are rule, coefficient, scope$/,
+    ],
     ["variants of one name", `${MINIMAL}variants: [{ name: a }, { name: a }]\n`, [], /two variants are called "a"$/],
     ["name with a slash", "name: ../x\ndata: { kind: synthetic }\n", [], /name: expected letters, digits/],
   ];

@@ -30,22 +30,23 @@ const second: SummaryRow = {
 describe("output/conclusion", () => {
   it("says what is better, what it is paid with, what it comes to and who is best", () => {
     expect(conclusion([first, second])).to.deep.equal([
-      "Against first, second is better in device imbalance score (0, not 0.402) and " +
-        "simulated wait for the hottest device (0, not 1.16 ms); " +
-        "pays in fan-out (8.00, not 5.20 devices per token) and simulated communication (4.40, not 2.86 ms); " +
-        "is equal in expert max/mean load (1.87); " +
-        "altogether has simulated step time (10.50, not 10.12 ms) and validation loss (2.158, not 2.141 nats per byte).",
+      "Against first, second has the lower device imbalance score (0, against 0.402) and " +
+        "simulated wait for the hottest device (0, against 1.16 ms); " +
+        "it has the higher fan-out (8.00, against 5.20 devices per token) and " +
+        "simulated communication (4.40, against 2.86 ms); " +
+        "it has the same expert max/mean load (1.87). " +
+        "Simulated step time is 10.50 ms against 10.12 and validation loss is 2.158 nats per byte against 2.141 for second.",
       "The lowest simulated step time is that of first and the lowest validation loss is that of first.",
     ]);
   });
 
   it("says the opposite the other way round", () => {
-    const [better, pays, equal] = conclusion([second, first])[0]!.split(";");
-    expect(better).to.match(
-      /^Against second, first is better in fan-out \(5\.20, not 8\.00 .* and simulated communication/,
+    const [lower, higher, same] = conclusion([second, first])[0]!.split(";");
+    expect(lower).to.match(/^Against second, first has the lower fan-out \(5\.20, against 8\.00 .* and simulated comm/);
+    expect(higher).to.match(/^ it has the higher device imbalance score \(0\.402, against 0\) and simulated wait/);
+    expect(same).to.match(
+      /^ it has the same expert max\/mean load \(1\.87\)\. Simulated step time is 10\.12 ms against/,
     );
-    expect(pays).to.match(/^ pays in device imbalance score \(0\.402, not 0\) and simulated wait/);
-    expect(equal).to.equal(" is equal in expert max/mean load (1.87)");
   });
 
   it("names all that share the lowest figure", () => {
@@ -57,7 +58,7 @@ describe("output/conclusion", () => {
   it("compares only what both have", () => {
     const dense: SummaryRow = { variant: "dense", values: { validation_loss_nats_per_byte: 2.2 } };
     expect(conclusion([first, dense])).to.deep.equal([
-      "Against first, dense altogether has validation loss (2.200, not 2.141 nats per byte).",
+      "Validation loss is 2.200 nats per byte against 2.141 for dense.",
       "The lowest validation loss is that of first.",
     ]);
     expect(conclusion([first, { variant: "none", values: {} }])).to.deep.equal([

@@ -57,6 +57,17 @@ describe("output/report", () => {
     expect(summary).to.contain("2048 tokens for each of the 8 devices were drawn from them with replacement");
   });
 
+  it("says of each variant what is not true of all", async () => {
+    const differing = text.replace(
+      "{ name: topk }",
+      "{ name: topk, set: { cluster.devices: 4, target.expertParallel: 4 } }",
+    );
+    const { summary } = await page(differing);
+    expect(summary).to.match(/^topk: The step time was simulated.* on 4 × Ascend 910B2/m);
+    expect(summary).to.match(/^moge: The step time was simulated.* on 8 × Ascend 910B2/m);
+    expect(summary).to.match(/^- topk: For comparison: .* on 4 devices/m);
+  });
+
   it("compares with blind choice", async () => {
     // arXiv:2505.21411's setting: 8 of 64 experts on 8 devices; d_8 · √(K(N−K)/(M(N−1)T)) = 2.847·√(56/(63·1024))
     expect((await page()).summary).to.contain(

@@ -112,7 +112,7 @@ describe("a run on disk", () => {
   for (const [what, damage] of [
     [
       "a damaged checkpoint",
-      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-2 and nonsense"),
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-3 and nonsense"),
     ],
     ["a checkpoint cut short", (partial: string) => truncateSync(join(partial, "checkpoint.bin"), 2000)],
     ["a result file cut short", (partial: string) => truncateSync(join(partial, "layers.csv"), 10)],
