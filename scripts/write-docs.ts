@@ -1,7 +1,7 @@
 /** Writes what the documentation takes from the code: the JSON Schema of configs and the columns of the CSV files. */
 import { configJsonSchema } from "../src/config/resolve.ts";
+import { writeWhole } from "../src/host/whole-file.ts";
 import { columnDocumentation } from "../src/output/column-documentation.ts";
-import { writeWhole } from "../src/output/whole-file.ts";
 
 /** Path → content; a test holds the files to it. */
 export const generatedFiles = {

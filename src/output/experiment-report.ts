@@ -1,8 +1,8 @@
 /** The results of an experiment: a CSV file a table, and a page with the question, its claims and whether they hold. */
 import { join } from "node:path";
 import type { Experiment, Row } from "../experiment/experiment.ts";
+import { writeWhole } from "../host/whole-file.ts";
 import { csvText } from "./csv.ts";
-import { writeWhole } from "./whole-file.ts";
 
 type Tables = Readonly<Record<string, readonly Row[]>>;
 

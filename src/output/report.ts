@@ -3,12 +3,12 @@ import { join } from "node:path";
 import { clusterOf } from "../cluster/presets.ts";
 import type { ResolvedConfig, Variant } from "../config/resolve.ts";
 import type { TargetConfig } from "../config/schema.ts";
+import { writeWhole } from "../host/whole-file.ts";
 import { expectedFanOut, expectedImbalanceScore } from "../metrics/expected-imbalance.ts";
 import { conclusion } from "./conclusion.ts";
-import { drawFigures, type FigureName, figures } from "./figures.ts";
+import { drawFigures, type FigureName, figures } from "./figures/figures.ts";
 import { printed, type Quantity, quantities } from "./quantities.ts";
 import { readSummary, type SummaryRow } from "./summary-rows.ts";
-import { writeWhole } from "./whole-file.ts";
 
 /** Draws the figures and writes summary.md in the directory of a finished run, from its CSV files. */
 export async function writeReport(directory: string, resolved: ResolvedConfig): Promise<void> {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { writeWhole } from "../output/whole-file.ts";
+import { writeWhole } from "../host/whole-file.ts";
 import type { SimulationState } from "../simulate.ts";
 
 export interface Checkpoint {

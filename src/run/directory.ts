@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { writeWhole } from "../output/whole-file.ts";
+import { writeWhole } from "../host/whole-file.ts";
 
 /** The run cannot start as asked. The message is one line that says what to do. */
 export class RunRefusedError extends Error {

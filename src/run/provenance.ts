@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, platform } from "node:os";
 import { join } from "node:path";
 import { packageDirectory } from "../host/package-directory.ts";
-import { writeWhole } from "../output/whole-file.ts";
+import { writeWhole } from "../host/whole-file.ts";
 
 export interface Provenance {
   /** Engine of each variant, by its own description. */

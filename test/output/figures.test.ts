@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { expect } from "chai";
 import fc from "fast-check";
-import { expertLoadFigure } from "../../src/output/expert-load-figure.ts";
-import { spread, thinned, trailingMean } from "../../src/output/figure.ts";
-import { drawFigures } from "../../src/output/figures.ts";
-import { pngWidth } from "../../src/output/render.ts";
-import { palette } from "../../src/output/theme.ts";
+import { expertLoadFigure } from "../../src/output/figures/expert-load.ts";
+import { spread, thinned, trailingMean } from "../../src/output/figures/figure.ts";
+import { drawFigures } from "../../src/output/figures/figures.ts";
+import { pngWidth } from "../../src/output/figures/render.ts";
+import { palette } from "../../src/output/figures/theme.ts";
 import { type FakeShape, usualShape, writeFakeRun } from "./fake-run.ts";
 import { scratchDirectory } from "./scratch.ts";
 
@@ -175,7 +175,7 @@ describe("output/figures", () => {
       bytes().map((each, i) => each === first[i]),
       "this process",
     ).to.deep.equal(files.map(() => true));
-    const code = `import("${new URL("../../src/output/figures.ts", import.meta.url)}").then((room) => room.drawFigures(process.argv[1]))`;
+    const code = `import("${new URL("../../src/output/figures/figures.ts", import.meta.url)}").then((room) => room.drawFigures(process.argv[1]))`;
     execFileSync(process.execPath, ["--import", "tsx", "--eval", code, directory]);
     expect(
       bytes().map((each, i) => each === first[i]),

@@ -1,7 +1,8 @@
 /** Training loss (faint) and validation loss (strong) over the steps, and the end of the validation loss enlarged. */
+
+import { decimals } from "../quantities.ts";
 import { extent, type Figure, lastPoints, type Point, points, thinned, variantsOf } from "./figure.ts";
 import { endLabels, faintLines, type LinePanel, marks, strongLines } from "./lines.ts";
-import { decimals } from "./quantities.ts";
 import { variantScales } from "./theme.ts";
 
 const height = 330;

@@ -1,13 +1,13 @@
 /** The table of figures, and drawing them for a finished run from its CSV files. A new one is one file and one line. */
 import { join } from "node:path";
-import { readCsv } from "./csv.ts";
-import { expertLoadFigure } from "./expert-load-figure.ts";
+import { writeWhole } from "../../host/whole-file.ts";
+import { readCsv } from "../csv.ts";
+import { expertLoadFigure } from "./expert-load.ts";
 import type { CsvRow, Figure } from "./figure.ts";
-import { imbalanceFigure } from "./imbalance-figure.ts";
-import { lossFigure } from "./loss-figure.ts";
+import { imbalanceFigure } from "./imbalance.ts";
+import { lossFigure } from "./loss.ts";
 import { pngOf, svgOf } from "./render.ts";
-import { stepTimeFigure } from "./step-time-figure.ts";
-import { writeWhole } from "./whole-file.ts";
+import { stepTimeFigure } from "./step-time.ts";
 
 export const figures = {
   loss: lossFigure,

@@ -1,6 +1,7 @@
 /** Simulated step time of the target's MoE layers, split into compute, waiting and communication. */
+
+import { milliseconds } from "../quantities.ts";
 import { type Figure, variantsOf } from "./figure.ts";
-import { milliseconds } from "./quantities.ts";
 import { partColours } from "./theme.ts";
 
 const parts = ["compute", "wait", "communication"] as const;

@@ -1,8 +1,8 @@
 /** Imbalance score of the device loads over the steps. */
-import { loadMetrics } from "../metrics/metrics.ts";
+import { loadMetrics } from "../../metrics/metrics.ts";
+import { decimals } from "../quantities.ts";
 import { extent, type Figure, lastPoints, points, thinned, trailingMean, variantsOf } from "./figure.ts";
 import { endLabels, faintLines, type LinePanel, strongLines } from "./lines.ts";
-import { decimals } from "./quantities.ts";
 import { variantScales } from "./theme.ts";
 
 const height = 330;
