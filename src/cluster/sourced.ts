@@ -23,3 +23,12 @@ export const measured = labelled("measured");
 export const vendor = labelled("vendor");
 export const derived = labelled("derived");
 export const assumed = labelled("assumed");
+
+/** Every constant in a part of the cost model, by its place in it, such as `efficiency.gemm`. */
+export function constantsOf(part: object, path = ""): { readonly path: string; readonly constant: Sourced<unknown> }[] {
+  return Object.entries(part).flatMap(([key, value]: [string, unknown]) => {
+    const at = path === "" ? key : `${path}.${key}`;
+    if (typeof value !== "object" || value === null) return [];
+    return "evidence" in value ? [{ path: at, constant: value as Sourced<unknown> }] : constantsOf(value, at);
+  });
+}

@@ -141,7 +141,9 @@ function problemsOf(issue: Issue, schema: z.ZodMiniType, layer: Layer): Problem[
 
 /** What was wrong with one value, in words. */
 function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): string {
-  const got = value === undefined ? "it is missing" : `got ${JSON.stringify(value)}`;
+  // JSON has no word for infinity.
+  const written = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const got = value === undefined ? "it is missing" : `got ${written}`;
   switch (issue.code) {
     case "invalid_type":
       return `expected ${typeNames[issue.expected] ?? issue.expected}, ${got}`;
@@ -157,7 +159,7 @@ function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): str
       return `expected one of ${options.join(", ")}, ${got}${typeof value === "string" ? didYouMean(value, options) : ""}`;
     }
     case "invalid_format":
-      return `expected letters, digits, ".", "_" or "-", ${got}`;
+      return `expected a name of letters, digits, ".", "_" and "-" that does not end in .partial or .replaced, ${got}`;
     case "invalid_union":
       return describeUnion(issue, value, schema, got);
     default:

@@ -23,14 +23,19 @@ const described = <S extends z.core.$ZodType>(schema: S, description: string): S
   return schema;
 };
 
-const count = (fallback: number, help: string) => described(z._default(z.int().check(z.minimum(1)), fallback), help);
-const countOrZero = (fallback: number, help: string) =>
-  described(z._default(z.int().check(z.minimum(0)), fallback), help);
+/** Beyond these a number is a slip of the finger; memory sets the real bounds much earlier. */
+const MOST = 1e9;
+
+const count = (fallback: number, help: string, most = MOST) =>
+  described(z._default(z.int().check(z.minimum(1), z.maximum(most)), fallback), help);
+const countOrZero = (fallback: number, help: string, most = MOST) =>
+  described(z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback), help);
 const positive = (fallback: number, help: string) => described(z._default(z.number().check(z.gt(0)), fallback), help);
 const notNegative = (fallback: number, help: string) =>
   described(z._default(z.number().check(z.minimum(0)), fallback), help);
+/** Short of 1 by what single precision can still tell from it. */
 const fraction = (fallback: number, help: string) =>
-  described(z._default(z.number().check(z.minimum(0), z.lt(1)), fallback), help);
+  described(z._default(z.number().check(z.minimum(0), z.maximum(0.99999)), fallback), help);
 const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
 const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
 /** One of the names of a table. The help says what each of them means. */
@@ -70,7 +75,7 @@ const balanceSetting = z.discriminatedUnion(
 
 const model = section(
   {
-    layers: count(2, "transformer layers, L"),
+    layers: count(2, "transformer layers, L", 1000),
     hiddenSize: count(64, "width of the residual stream, H"),
     heads: count(4, "attention heads"),
     context: count(64, "tokens a sequence"),
@@ -82,7 +87,7 @@ const model = section(
       "moe",
       "what stands behind attention in each layer",
     ),
-    experts: described(z._default(z.int().check(z.minimum(1), z.maximum(65_535)), 64), "routed experts a layer, N"),
+    experts: count(64, "routed experts a layer, N", 65_535),
     topK: count(8, "experts chosen for a token, K"),
     groups: count(8, "expert groups, M; used by grouped routers"),
     expertHiddenSize: count(32, "hidden width of one SwiGLU expert, F"),
@@ -176,7 +181,7 @@ const target = described(
       tokensPerRank: count(4096, "tokens on each of them, a layer and step"),
       bytesPerValue: count(2, "bytes of a value in compute and transfer; 2 is bf16"),
       dispatch: choice(dispatchModes, "deduplicated", "how a token reaches several experts on one device"),
-      window: count(16, "steps whose tokens are pooled before they are drawn from"),
+      window: count(16, "steps whose tokens are pooled before they are drawn from", 10_000),
     }),
   ),
   "what is priced: a layer of a real model, fed with the trained router's choices; none: nothing is priced",
@@ -207,6 +212,7 @@ const engine = section(
     threads: countOrZero(
       0,
       "threads of the wasm engine, 0: as many as the machine has cores, 8 at most; the bits do not depend on it",
+      64,
     ),
     backend: choice(
       {
@@ -232,8 +238,9 @@ const record = section(
   "what is written down, and how often",
 );
 
-/** A name that is also a file name. */
-const fileName = (help: string) => described(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/)), help);
+/** A name that is also a folder's, and none of those that a run uses besides its own. */
+const fileName = (help: string) =>
+  described(z.string().check(z.regex(/^(?!.*\.(?:partial|replaced)$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)), help);
 
 const runShape = {
   name: fileName("name of the run; its results go to results/<name>"),

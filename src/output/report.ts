@@ -1,6 +1,7 @@
 /** The page that a finished run ends with, `summary.md`: question, figures, conclusion, how to read and to reproduce it. */
 import { join } from "node:path";
 import { clusterOf } from "../cluster/presets.ts";
+import { constantsOf } from "../cluster/sourced.ts";
 import type { ResolvedConfig, Variant } from "../config/resolve.ts";
 import type { TargetConfig } from "../config/schema.ts";
 import { writeWhole } from "../host/whole-file.ts";
@@ -42,7 +43,7 @@ export function summaryPage(
     "## To reproduce",
     "From the folder above `results/`, with the resolved configuration that the run wrote beside this page:",
     `\`\`\`sh\nmoge run results/${file.name}/config.yaml --force\n\`\`\``,
-    "The files come out the same, byte for byte, but for `provenance.json`.",
+    reproductionNote(variants),
   ];
   return `${paragraphs.filter((paragraph) => paragraph !== "").join("\n\n")}\n`;
 }
@@ -67,6 +68,14 @@ function summaryTableMarkdown(rows: readonly SummaryRow[]): string {
     line(["---", ...columns.map(() => "---:")]),
     ...rows.map((row) => line([row.variant, ...columns.map(({ quantity }) => printed(row, quantity) ?? "–")])),
   ].join("\n");
+}
+
+/** How much of the result comes out again elsewhere. */
+function reproductionNote(variants: readonly Variant[]): string {
+  const exact = variants.every(({ config: { engine } }) => engine.kind === "wasm" && engine.kernels === "plain");
+  return exact
+    ? "The files come out the same, byte for byte, but for `provenance.json`; PNG files on another kind of machine may differ in single pixels."
+    : "The files come out the same on the same machine; on others this engine's arithmetic differs in its last bits, and training magnifies that.";
 }
 
 const isRouted = ({ config }: Variant): boolean => config.model.feedForward === "moe";
@@ -122,5 +131,21 @@ function simulationNote({ config }: Variant): string {
     `${target.tokensPerRank} tokens for each of the ${target.expertParallel} devices were drawn from them with replacement.`,
     "Pooling averages over steps, so a router whose loads swing from one step to the next would wait longer than is said here.",
     "Trained layers stand for the priced ones by depth.",
+    `Of the constants, these were assumed for want of a measurement: ${assumptions(config.cluster).join("; ")}.`,
   ].join(" ");
 }
+
+/** Every constant of a device and its links that nobody has measured, with its value. */
+function assumptions(cluster: Variant["config"]["cluster"]): string[] {
+  const { device, topology } = clusterOf(cluster);
+  return [device, topology, ...topology.levels].flatMap((part) => {
+    const assumed = constantsOf({ ...part, levels: [] }).filter(({ constant }) => constant.evidence === "assumed");
+    return assumed.length === 0
+      ? []
+      : [`${part.title}: ${assumed.map(({ path, constant }) => `${words(path)} ${constant.value}`).join(", ")}`];
+  });
+}
+
+/** "efficiency.groupedGemm" → "efficiency of grouped gemm". */
+const words = (path: string): string =>
+  path.replace(".", " of ").replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -3,7 +3,7 @@
  *
  * Nothing complete is ever overwritten without being told to, and a lock keeps two processes off the same run.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { writeWhole } from "../host/whole-file.ts";
@@ -105,14 +105,18 @@ function lock(partial: string): void {
   }
 }
 
-/** Creates a file with this process's name in it. @returns false if it is there already */
+/** Creates a file with this process's name in it, at once with its content. @returns false if it is there already */
 function createExclusive(path: string): boolean {
+  const filled = `${path}.${process.pid}`;
   try {
-    writeFileSync(path, JSON.stringify({ pid: process.pid, host: hostname() }), { flag: "wx" });
+    writeFileSync(filled, JSON.stringify({ pid: process.pid, host: hostname() }));
+    linkSync(filled, path);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw cannotWrite(path, error);
+  } finally {
+    rmSync(filled, { force: true });
   }
 }
 

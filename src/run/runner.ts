@@ -118,8 +118,8 @@ async function runIn(
   }
   await writeReport(partial, resolved);
   writeProvenance(partial, { engines, started });
-  removeCheckpoint(partial);
   completeRunDirectory(directory);
+  removeCheckpoint(directory.final); // not before: a process killed in between goes on from it
   return { kind: "complete", directory: directory.final };
 }
 

@@ -200,7 +200,21 @@ describe("a config that cannot be run", () => {
       /^--set .* balance\.0\.rate: unknown key; known are rule, coefficient, scope$/,
     ],
     ["variants of one name", `${MINIMAL}variants: [{ name: a }, { name: a }]\n`, [], /two variants are called "a"$/],
-    ["name with a slash", "name: ../x\ndata: { kind: synthetic }\n", [], /name: expected letters, digits/],
+    ["name with a slash", "name: ../x\ndata: { kind: synthetic }\n", [], /name: expected a name of letters, digits/],
+    [
+      "name of a working folder",
+      MINIMAL,
+      ["name=a.partial"],
+      /does not end in \.partial or \.replaced, got "a\.partial"$/,
+    ],
+    ["infinity", MINIMAL, ["training.learningRate=.inf"], /training\.learningRate: expected a number, got Infinity$/],
+    ["absurd size", MINIMAL, ["model.layers=1000000000"], /model\.layers: expected at most 1000, got 1000000000$/],
+    [
+      "momentum that rounds to 1",
+      MINIMAL,
+      ["training.beta2=0.99999999"],
+      /expected at most 0\.99999, got 0\.99999999$/,
+    ],
   ];
   for (const [what, text, sets, line] of cases) {
     it(`says in one line: ${what}`, () => {

@@ -68,6 +68,13 @@ describe("output/report", () => {
     expect(summary).to.match(/^- topk: For comparison: .* on 4 devices/m);
   });
 
+  it("promises bytes only of the engine that gives them, and names what was assumed", async () => {
+    expect((await page()).summary).to.contain("The files come out the same, byte for byte");
+    expect((await page(`${text}engine: { kind: tfjs }\n`)).summary).not.to.contain("byte for byte");
+    expect((await page(`${text}engine: { kernels: relaxed }\n`)).summary).not.to.contain("byte for byte");
+    expect((await page()).summary).to.match(/these were assumed for want of a measurement: .*HCCS.*: efficiency 0\.7/);
+  });
+
   it("compares with blind choice", async () => {
     // arXiv:2505.21411's setting: 8 of 64 experts on 8 devices; d_8 · √(K(N−K)/(M(N−1)T)) = 2.847·√(56/(63·1024))
     expect((await page()).summary).to.contain(
