@@ -1,8 +1,8 @@
 /** `moge config show`: what a config comes to, and which file or flag set each value. */
 import type { CommandModule } from "yargs";
 import type { OriginOfValue } from "../config/describe-origins.ts";
+import { readConfig } from "../host/read-config.ts";
 import { configArgument, setOption } from "./options.ts";
-import { readConfig } from "./read-config.ts";
 
 interface Arguments {
   config: string;

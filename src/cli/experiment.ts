@@ -1,5 +1,5 @@
 /** `moge experiment`: runs an experiment of `experiments/`, writes its tables and says which of its claims hold. */
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CommandModule } from "yargs";
@@ -32,7 +32,7 @@ export const experimentCommand: CommandModule<object, Arguments> = {
     if (name === undefined) return list();
     const experiment = await load(name);
     const options = withSettings(experiment, set);
-    const [{ writeExperiment }, { claimRunDirectory, completeRunDirectory, releaseRunDirectory }] = await Promise.all([
+    const [{ writeExperiment }, { claimRunDirectory, completeRunDirectory }] = await Promise.all([
       import("../output/experiment-report.ts"),
       import("../run/directory.ts"),
     ]);
@@ -42,7 +42,7 @@ export const experimentCommand: CommandModule<object, Arguments> = {
       claims = writeExperiment(directory.partial, experiment, options, experiment.run(options));
       completeRunDirectory(directory);
     } catch (error) {
-      releaseRunDirectory(directory.partial);
+      rmSync(directory.partial, { recursive: true, force: true });
       throw error;
     }
     for (const { text, holds } of claims) process.stdout.write(`${holds ? "✓" : "✗"} ${text}\n`);
@@ -75,6 +75,9 @@ async function list(): Promise<void> {
   }
 }
 
+/** More trials than anybody waits for. */
+const MOST = 1e7;
+
 /** The experiment's defaults, changed by `--set key=number`. */
 function withSettings({ name, defaults }: AnyExperiment, settings: readonly string[]): Record<string, number> {
   const options = { ...defaults };
@@ -84,8 +87,8 @@ function withSettings({ name, defaults }: AnyExperiment, settings: readonly stri
     if (!(key in options)) {
       throw new UsageError(`--set ${setting}: ${name} has the options ${Object.keys(defaults).join(", ")}`);
     }
-    if (!(Number.isSafeInteger(value) && value >= 1)) {
-      throw new UsageError(`--set ${setting}: expected a whole number of at least 1`);
+    if (!(Number.isSafeInteger(value) && value >= 1 && value <= MOST)) {
+      throw new UsageError(`--set ${setting}: expected a whole number from 1 to ${MOST}`);
     }
     options[key] = value;
   }

@@ -14,7 +14,14 @@ export const exitCodes = {
 } as const;
 
 /** Errors that the user can mend, by name; everything else is a failed run. */
-const usageErrors = new Set(["ConfigError", "DataError", "RunRefusedError", "UsageError"]);
+const usageErrors = new Set([
+  "ConfigError",
+  "DataError",
+  "ModelTooLargeError",
+  "RunRefusedError",
+  "UsageError",
+  "YError",
+]);
 
 /** Wrong use of a command. The message is one line that says what to do. */
 export class UsageError extends Error {
@@ -23,8 +30,11 @@ export class UsageError extends Error {
 
 /** Prints an error, one line a problem, and ends the process with the fitting code. */
 export function fail(error: unknown, debug: boolean): never {
-  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
-  for (const line of message.split("\n")) process.stderr.write(`moge: ${line}\n`);
+  const { name, message, stack, code } = (
+    error instanceof Error ? error : new Error(String(error))
+  ) as NodeJS.ErrnoException;
+  const system = code?.startsWith("E") ? "; what is written stays, and the same command goes on from there" : "";
+  for (const line of `${message}${system}`.split("\n")) process.stderr.write(`moge: ${line}\n`);
   if (debug) process.stderr.write(`${stack}\n`);
   process.exit(usageErrors.has(name) ? exitCodes.usage : exitCodes.failed);
 }

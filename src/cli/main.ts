@@ -27,8 +27,9 @@ const parser = yargs(hideBin(process.argv))
   });
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit(0); // the reader of a pipe has seen enough
-  throw error;
+  if (error.code === "EPIPE") process.exit(exitCodes.ok); // the reader of a pipe has seen enough
+  process.stderr.write(`moge: standard output cannot be written: ${error.message}\n`);
+  process.exit(exitCodes.failed);
 });
 
 try {

@@ -11,7 +11,8 @@ export interface Progress extends RunObserver {
 
 /** @param total steps of all variants */
 export function openProgress(mode: ProgressMode, total: number): Progress {
-  const kind = mode === "auto" ? (process.stderr.isTTY ? "bar" : "text") : mode;
+  const canMove = process.stderr.isTTY && process.env["TERM"] !== "dumb" && !process.env["CI"];
+  const kind = mode === "auto" ? (canMove ? "bar" : "text") : mode;
   if (kind === "none") return { notice: say, variant() {}, step() {}, close() {} };
   return kind === "bar" ? barProgress(total) : textProgress(total);
 }
@@ -30,9 +31,10 @@ function barProgress(total: number): Progress {
     hideCursor: true,
     etaBuffer: 50,
     clearOnComplete: true,
+    noTTYOutput: true,
   });
   let shown = 0;
-  let loss = "";
+  let loss = "training";
   const start = (value: number, variant: string) =>
     shown === 0 ? bar.start(total, value, { variant, loss }) : bar.update(value, { variant, loss });
   return {

@@ -1,9 +1,9 @@
 /** `moge run`: trains and prices the variants of a config and ends with them side by side. */
 import type { CommandModule } from "yargs";
 import type { ResolvedConfig } from "../config/resolve.ts";
+import { readConfig } from "../host/read-config.ts";
 import { exitCodes } from "./failure.ts";
 import { configArgument, resultOptions, setOption } from "./options.ts";
-import { readConfig } from "./read-config.ts";
 
 const progressModes = ["auto", "bar", "text", "none"] as const;
 
@@ -35,6 +35,8 @@ export const runCommand: CommandModule<object, Arguments> = {
   handler: async ({ config, set, results, force, dryRun, progress: mode, json }) => {
     const resolved = await readConfig(config, set);
     await announce(resolved);
+    const { assertEngineFits } = await import("../host/open-engine.ts");
+    for (const variant of resolved.variants) await assertEngineFits(variant.config);
     if (dryRun) return;
     const [{ run }, { trainingSteps }, { openProgress }] = await Promise.all([
       import("../run/runner.ts"),
@@ -48,6 +50,7 @@ export const runCommand: CommandModule<object, Arguments> = {
       process.once(signal, () => {
         code = codes[signal];
         interruption.abort();
+        say("stopping after this step");
       });
     }
     const progress = openProgress(mode, trainingSteps(resolved.variants));
@@ -116,7 +119,9 @@ async function conclude(directory: string, json: boolean): Promise<void> {
     import("../output/table.ts"),
     import("../output/conclusion.ts"),
   ]);
-  const sentences = conclusion(rows).map((sentence) => wrapped(sentence, 80));
+  const sentences = conclusion(rows).map((sentence) =>
+    wrapped(sentence, Math.min(80, process.stdout.isTTY ? process.stdout.columns : 80)),
+  );
   process.stdout.write(`\n${[summaryTable(rows), ...sentences].join("\n\n")}\n`);
   say(`\nresults are in ${directory}: summary.md, figures and CSV files`);
 }

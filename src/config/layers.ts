@@ -42,7 +42,11 @@ export function fileLayer(text: string, file: string): Layer {
   }
   const origins: Origins = new Map();
   noteOrigins(document.contents, "", at, origins);
-  return expandPreset({ tree: document.toJS() as Tree, origins, where: `${file}:1:1` });
+  try {
+    return expandPreset({ tree: document.toJS() as Tree, origins, where: `${file}:1:1` });
+  } catch (error) {
+    throw new ConfigError([{ where: `${file}:1:1`, key: "", message: (error as Error).message }]); // aliases run wild
+  }
 }
 
 function noteOrigins(node: unknown, path: string, at: (offset: number) => string, origins: Origins): void {
@@ -69,6 +73,9 @@ export function flagLayer(setting: string): Layer {
     throw new ConfigError([{ where, key: "", message: "expected key=value, such as --set training.steps=100" }]);
   }
   const path = setting.slice(0, equals).trim();
+  if (path.split(".").includes("") || ["extends", "$schema"].includes(path)) {
+    throw new ConfigError([{ where, key: path, message: "is not a key that a flag can set" }]);
+  }
   let value: unknown;
   try {
     value = parse(setting.slice(equals + 1));
@@ -80,6 +87,12 @@ export function flagLayer(setting: string): Layer {
 
 /** The `set` of a variant as a layer; its keys may be dotted. */
 export function variantLayer(set: Tree, name: string, where: string): Layer {
+  const common = Object.keys(set).filter((key) => ["name", "description"].includes(key));
+  if (common.length > 0) {
+    throw new ConfigError([
+      { where, key: common[0]!, message: `belongs to all variants; variant ${name} cannot set it` },
+    ]);
+  }
   const tree = Object.entries(set).reduce((merged, [path, value]) => merge(merged, nest(path, value)), {} as Tree);
   return expandPreset({ tree, origins: new Map(), where: `${where} (variant ${name})` });
 }
@@ -131,7 +144,9 @@ function replacedLists(value: unknown, path = ""): string[] {
 /** The value at a dotted path, or undefined. */
 export function valueAt(tree: unknown, path: string): unknown {
   if (path === "") return tree;
-  return path.split(".").reduce<unknown>((at, key) => (at as Tree | undefined)?.[key], tree);
+  const own = (at: unknown, key: string) =>
+    typeof at === "object" && at !== null && Object.hasOwn(at, key) ? (at as Tree)[key] : undefined;
+  return path.split(".").reduce(own, tree);
 }
 
 export const join = (path: string, key: string) => (path === "" ? key : `${path}.${key}`);
@@ -142,24 +157,24 @@ function expandPreset(layer: Layer): Layer {
   const name = isTree(router) ? router["preset"] : undefined;
   if (!isTree(router) || typeof name !== "string" || !Object.hasOwn(routingPresets, name)) return layer;
   const { preset: _, ...beside } = router;
-  const { rule } = routingPresets[name as keyof typeof routingPresets];
+  const { settings } = routingPresets[name as keyof typeof routingPresets];
   const origins = new Map(layer.origins);
   const where = `${originOf(layer, "router.preset")} (preset ${name})`;
-  for (const key of Object.keys(rule)) if (!(key in beside)) origins.set(`router.${key}`, where);
-  return { ...layer, tree: { ...layer.tree, router: { ...rule, ...beside } }, origins };
+  for (const key of Object.keys(settings)) if (!(key in beside)) origins.set(`router.${key}`, where);
+  return { ...layer, tree: { ...layer.tree, router: { ...settings, ...beside } }, origins };
 }
 
 function nest(path: string, value: unknown): Tree {
-  return path.split(".").reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as Tree;
+  return path.split(".").reduceRight<unknown>((inner, key) => Object.fromEntries([[key, inner]]), value) as Tree;
 }
 
 /** The keys that tell the branches of the schema's unions apart. */
 const discriminators = ["kind", "rule"];
 
 function merge(lower: Tree, upper: Tree): Tree {
-  const merged: Tree = { ...lower };
-  for (const [key, value] of Object.entries(upper)) merged[key] = mergeValue(lower[key], value);
-  return merged;
+  const own = (key: string) => (Object.hasOwn(lower, key) ? lower[key] : undefined);
+  const merged = Object.entries(upper).map(([key, value]) => [key, mergeValue(own(key), value)] as const);
+  return Object.fromEntries([...Object.entries(lower), ...merged]);
 }
 
 function mergeValue(lower: unknown, upper: unknown): unknown {

@@ -90,11 +90,11 @@ function withoutEffect(flag: Layer, changes: readonly Layer[]): Problem[] {
 
 function resolveRun(layer: Layer): RunConfig {
   const config = check(runSchema, layer);
-  const problems = contradictions(config).map(([key, message]) => ({
-    where: originOf(layer, key),
-    key,
-    message,
-  }));
+  const problems = contradictions(config).map(({ keys, message }) => {
+    // Of several keys that do not go together, a flag is what the user has just changed.
+    const changed = keys.find((key) => originOf(layer, key).startsWith("--set")) ?? keys[0];
+    return { where: originOf(layer, changed), key: keys[0], message };
+  });
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

@@ -6,7 +6,7 @@
  * Written with zod/mini so that the page can carry it.
  */
 import * as z from "zod/mini";
-import { balancingRules } from "../balance/rules.ts";
+import { type BalanceSetting, balancingRules } from "../balance/rules.ts";
 import { devices } from "../cluster/devices.ts";
 import { dispatchModes } from "../cluster/projection.ts";
 import { topologies } from "../cluster/topologies.ts";
@@ -71,7 +71,7 @@ const balanceSetting = z.discriminatedUnion(
       ...Object.fromEntries(Object.entries(balancingRules[name].knobs).map(([key, knob]) => [key, knobSchema(knob)])),
     }),
   ) as never,
-) as unknown as z.ZodMiniType<{ readonly rule: keyof typeof balancingRules; readonly [knob: string]: unknown }>;
+) as unknown as z.ZodMiniType<BalanceSetting>;
 
 const model = section(
   {
@@ -171,14 +171,14 @@ const target = described(
   z.optional(
     z.strictObject({
       name: described(z._default(z.string(), "Pangu Pro MoE layer"), "how reports call it"),
-      layers: count(1, "MoE layers priced; trained layers stand for them by depth fraction"),
+      layers: count(1, "MoE layers priced; trained layers stand for them by depth fraction", 1000),
       hiddenSize: count(5120, "H of the priced model"),
       expertHiddenSize: count(1344, "F of the priced model"),
       experts: count(64, "N; must equal the trained model's"),
       topK: count(8, "K; must equal the trained model's"),
       groups: count(8, "M; must equal the trained model's"),
       expertParallel: count(8, "devices that share the experts of a layer"),
-      tokensPerRank: count(4096, "tokens on each of them, a layer and step"),
+      tokensPerRank: count(4096, "tokens on each of them, a layer and step", 1_000_000),
       bytesPerValue: count(2, "bytes of a value in compute and transfer; 2 is bf16"),
       dispatch: choice(dispatchModes, "deduplicated", "how a token reaches several experts on one device"),
       window: count(16, "steps whose tokens are pooled before they are drawn from", 10_000),
@@ -232,7 +232,7 @@ const record = section(
   {
     every: count(10, "steps between rows of expert-load.csv"),
     validationEvery: count(25, "steps between validations; the last step is always one"),
-    validationSequences: count(16, "validation sequences a domain"),
+    validationSequences: count(16, "validation sequences a domain", 100_000),
     checkpointEvery: count(50, "steps between checkpoints"),
   },
   "what is written down, and how often",

@@ -64,3 +64,8 @@ export interface Engine {
   /** Lets threads and memory go. The engine is of no use afterwards. */
   close(): void;
 }
+
+/** The model does not fit where it would be computed. The message is one line that says what to lower. */
+export class ModelTooLargeError extends Error {
+  override readonly name = "ModelTooLargeError";
+}

@@ -2,6 +2,11 @@
 import type { RunConfig } from "../config/schema.ts";
 import type { Engine } from "../engine/engine.ts";
 
+/** Says beforehand that a model is too large. @throws ModelTooLargeError */
+export async function assertEngineFits(config: RunConfig): Promise<void> {
+  if (config.engine.kind === "wasm") (await import("./wasm-engine.ts")).assertFits(config);
+}
+
 /** @throws Error with one line when the engine cannot run here */
 export async function openEngine(config: RunConfig): Promise<Engine> {
   switch (config.engine.kind) {

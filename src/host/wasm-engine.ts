@@ -21,12 +21,19 @@ const SOURCE_ENTRY = `
   const entry = ${JSON.stringify(new URL("./wasm-thread.ts", import.meta.url).href)};
   import("tsx/esm/api").then(({ register }) => register()).then(() => import(entry));`;
 
+const threadsOf = ({ engine }: RunConfig): number => engine.threads || Math.min(availableParallelism(), MOST_THREADS);
+
+/** @throws ModelTooLargeError */
+export function assertFits(config: RunConfig): void {
+  planModel(config, threadsOf(config));
+}
+
 /**
  * One thread runs the build without shared memory, several the build with it; the bits are the same.
  * @throws Error if the kernels are not built, if the model does not fit, or if a thread does not start
  */
 export async function openWasmEngine(config: RunConfig): Promise<Engine> {
-  const threads = config.engine.threads || Math.min(availableParallelism(), MOST_THREADS);
+  const threads = threadsOf(config);
   const plan = planModel(config, threads);
   const shared = threads > 1;
   const { module, title } = compileKernels(config.engine.kernels, shared ? "shared" : "single");

@@ -1,6 +1,6 @@
 /** Checkpoints: everything a run needs to go on as if it had never stopped, in one file that is whole or absent. */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { writeWhole } from "../host/whole-file.ts";
@@ -33,6 +33,7 @@ export function writeCheckpoint(directory: string, checkpoint: Checkpoint): void
 /** The checkpoint of a directory: undefined if there is none, a sentence if there is one that cannot be used. */
 export function readCheckpoint(directory: string): Checkpoint | string | undefined {
   if (!existsSync(pathIn(directory))) return undefined;
+  if (!statSync(pathIn(directory)).isFile()) return `${pathIn(directory)} is damaged`;
   const file = readFileSync(pathIn(directory));
   const at = FORMAT.length + DIGEST_BYTES;
   if (file.subarray(0, FORMAT.length).toString() !== FORMAT) return `${pathIn(directory)} is from another version`;
@@ -46,7 +47,7 @@ export function readCheckpoint(directory: string): Checkpoint | string | undefin
 }
 
 export function removeCheckpoint(directory: string): void {
-  rmSync(pathIn(directory), { force: true });
+  rmSync(pathIn(directory), { force: true, recursive: true });
 }
 
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();

@@ -1,5 +1,5 @@
 /** Runs the variants of a config one after the other: results on disk as they come, checkpoints, interruption and resumption. */
-import { existsSync, rmSync, statSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { stringify } from "yaml";
@@ -106,7 +106,9 @@ async function runIn(
         if (step !== undefined) return { kind: "interrupted", directory: partial, variant: variant.name, step };
       } catch (error) {
         if (!(error instanceof DivergenceError)) throw error;
-        throw new RunFailedError(`variant ${variant.name}, ${error.message}; what was written is in ${partial}`);
+        throw new RunFailedError(
+          `variant ${variant.name}, ${error.message}; what was written is in ${partial} (--force drops it for a changed config)`,
+        );
       } finally {
         engine.close();
       }
@@ -116,6 +118,7 @@ async function runIn(
   } finally {
     writer.close();
   }
+  observer.notice("drawing the figures");
   await writeReport(partial, resolved);
   writeProvenance(partial, { engines, started });
   completeRunDirectory(directory);
@@ -170,8 +173,9 @@ function startingPoint(
 
 const hasBytes = (path: string, bytes: number) => existsSync(path) && statSync(path).size >= bytes;
 
-/** A run that failed before its first checkpoint or row leaves nothing behind. */
-function dropIfEmpty({ partial, resumes }: RunDirectory): void {
-  if (resumes || !existsSync(partial)) return;
-  if (!existsSync(join(partial, "steps.csv"))) rmSync(partial, { recursive: true, force: true });
+/** A run that failed before its first step leaves nothing behind, lest it stand in the way of a better one. */
+function dropIfEmpty({ partial }: RunDirectory): void {
+  const steps = join(partial, "steps.csv");
+  const hasSteps = existsSync(steps) && readFileSync(steps, "utf8").split("\n").length > 2;
+  if (!hasSteps) rmSync(partial, { recursive: true, force: true });
 }

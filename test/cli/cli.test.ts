@@ -93,6 +93,11 @@ describe("the command line", () => {
     });
   }
 
+  it("leaves nothing behind when nothing could be trained", () => {
+    moge("run", "tiny.yaml", "--set", "engine={kind: tfjs, backend: tensorflow}");
+    expect(readdirSync(join(folder, "results"))).to.deep.equal([]);
+  });
+
   it("shows the stack of an error with --debug alone", () => {
     expect(moge("run", "nowhere.yaml", "--debug").stderr).to.match(/\n {4}at /);
   });

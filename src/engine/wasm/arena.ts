@@ -2,6 +2,7 @@
  * The engine's memory, planned before it exists: every array gets its address once, in the same order on every
  * thread, and nothing is allocated afterwards.
  */
+import { ModelTooLargeError } from "../engine.ts";
 import type { Address } from "./kernels.ts";
 import { PAGE_BYTES } from "./webassembly.ts";
 
@@ -36,7 +37,7 @@ export class Arena {
   pages(): number {
     if (this.top > LARGEST_BYTES - PAGE_BYTES) {
       const gigabytes = (this.top / 1e9).toFixed(1);
-      throw new Error(
+      throw new ModelTooLargeError(
         `the wasm engine would need ${gigabytes} GB and has 4.2 at most: lower training.sequences, training.ranks or the model's sizes`,
       );
     }

@@ -1,8 +1,8 @@
-/** Finds and resolves the config that a command was given. */
+/** Finds and resolves a config, on disk or in the package. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ResolvedConfig } from "../config/resolve.ts";
-import { packageDirectory } from "../host/package-directory.ts";
+import { packageDirectory } from "./package-directory.ts";
 
 /**
  * @param name a file, or the name of a config that comes with the package
@@ -32,7 +32,7 @@ function readText(path: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== "ENOENT") throw new Error(`cannot be read (${code ?? message})`);
+    if (code !== "ENOENT") throw new Error(`cannot be read (${code ?? message}); give the path of a YAML file`);
     const packaged = readdirSync(packagedConfigs()).filter((file) => file.endsWith(".yaml"));
     const names = packaged.map((file) => file.slice(0, -".yaml".length)).join(", ");
     throw new Error(`there is no such file; give the path of a config, or one of the names ${names}`);
