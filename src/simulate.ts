@@ -4,16 +4,17 @@
  */
 import { type Cluster, type LayerTime, priceMoeLayer } from "./cluster/moe-layer.ts";
 import { clusterOf } from "./cluster/presets.ts";
-import { layerFor, TokenPool, type TokenPoolState } from "./cluster/projection.ts";
+import { layersFor, TokenPool, type TokenPoolState } from "./cluster/projection.ts";
 import type { RunConfig, TargetConfig } from "./config/schema.ts";
 import { cosineOfTurns } from "./core/elementary.ts";
 import { randomStream } from "./core/random.ts";
+import { mean, sum } from "./core/statistics.ts";
 import type { TokenSource } from "./data/source.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingResult } from "./engine/engine.ts";
-import { fanOut, gateMass } from "./metrics/assignment-metrics.ts";
+import { type AssignmentMetricName, measureAssignment } from "./metrics/assignment-metrics.ts";
 import { deviceLoad } from "./placement/device-load.ts";
 import { placements } from "./placement/placements.ts";
-import { countLoad } from "./routing/route.ts";
+import { countLoad } from "./routing/assignment.ts";
 
 /** One optimizer step, measured. */
 export interface Step {
@@ -39,12 +40,12 @@ export interface LayerStep {
   readonly layer: number;
   /** [N] assignments per expert */
   readonly expertLoad: readonly number[];
+  /** [N] device that holds each expert */
+  readonly deviceOf: readonly number[];
   /** [D] assignments per device */
   readonly deviceLoad: readonly number[];
-  /** Mean number of distinct devices that a token's experts lie on. */
-  readonly fanOut: number;
-  /** Mean sum of a token's gate weights. */
-  readonly gateMass: number;
+  /** What needs each token's own choices; metrics of the loads above can be worked out from them. */
+  readonly metrics: Readonly<Record<AssignmentMetricName, number>>;
   /** Balancing losses, coefficients applied. */
   readonly balanceLoss: number;
 }
@@ -57,7 +58,10 @@ export interface Validation {
   readonly domains: readonly { readonly domain: string; readonly lossNatsPerByte: number }[];
 }
 
-/** SIMULATED seconds of the target's MoE layers, summed over them. compute + wait + communication = step. */
+/**
+ * SIMULATED seconds of the target's MoE layers, summed over them; one that several trained layers stand for takes the
+ * mean of what each of them makes of it. compute + wait + communication = step.
+ */
 export interface SimulatedStep {
   readonly stepSeconds: number;
   /** Expert compute of the mean device. */
@@ -66,7 +70,15 @@ export interface SimulatedStep {
   readonly waitSeconds: number;
   /** Dispatch and combine all-to-all, forward and backward. */
   readonly communicationSeconds: number;
-  readonly layers: readonly LayerTime[];
+  readonly layers: readonly PricedLayer[];
+}
+
+/** One target layer under the routing of one trained layer. */
+export interface PricedLayer {
+  readonly targetLayer: number;
+  /** Index among the trained MoE layers. */
+  readonly trainedLayer: number;
+  readonly time: LayerTime;
 }
 
 /** What a run carries from step to step beside its engine. Plain data once saved. */
@@ -96,6 +108,8 @@ export class DivergenceError extends Error {
   }
 }
 
+export type Simulation = Generator<Step, void, void> & { save(): SimulationState };
+
 /**
  * Trains the model of a config and prices what its router does, step by step.
  * @returns a generator of steps; `save` on it gives the state to go on from after the last step pulled
@@ -104,45 +118,44 @@ export class DivergenceError extends Error {
 export function simulate(config: RunConfig, { engine, data, state }: SimulationParts): Simulation {
   if (state !== undefined) engine.load(state.engine);
   const pools = (state?.pools ?? []).map((saved) => TokenPool.restore(saved));
-  const done = { step: state?.step ?? 0 };
-  return Object.assign(steps(config, engine, data, pools, done), {
-    save: (): SimulationState => ({ step: done.step, engine: engine.save(), pools: pools.map((pool) => pool.save()) }),
-  });
+  let done = state?.step ?? 0;
+  function* steps(): Generator<Step, void, void> {
+    while (done < config.training.steps) {
+      const step = takeStep(config, done + 1, engine, data, pools);
+      done = step.step;
+      yield step;
+    }
+  }
+  const save = () => ({ step: done, engine: engine.save(), pools: pools.map((pool) => pool.save()) });
+  return Object.assign(steps(), { save });
 }
 
-export type Simulation = Generator<Step, void, void> & { save(): SimulationState };
-
-function* steps(
-  config: RunConfig,
-  engine: Engine,
-  data: TokenSource,
-  pools: TokenPool[],
-  done: { step: number },
-): Generator<Step, void, void> {
-  const { training, record, target, cluster } = config;
-  const deviceOf = placements[cluster.placement].place(config.model.experts, cluster.devices);
+/** Trains on one batch, measures and prices what the routers did, and validates when it is due. */
+function takeStep(config: RunConfig, step: number, engine: Engine, data: TokenSource, pools: TokenPool[]): Step {
+  const { model, training, record, target } = config;
   const sequences = training.microBatches * training.ranks * training.sequences;
-  while (done.step < training.steps) {
-    const step = done.step + 1;
-    const learningRate = learningRateAt(step, training);
-    const result = engine.train({ tokens: data.batch(step, sequences).tokens }, learningRate);
-    if (!Number.isFinite(result.lossNatsPerByte) || !Number.isFinite(result.gradientNorm)) {
-      throw new DivergenceError(step, engine.firstNonFinite() ?? "the loss");
-    }
-    const simulated = target && priceStep(config, target, step, result, pools);
-    done.step = step;
-    const validated = step % record.validationEvery === 0 || step === training.steps;
-    yield {
-      step,
-      learningRate,
-      trainingLossNatsPerByte: result.lossNatsPerByte,
-      gradientNorm: result.gradientNorm,
-      tokens: sequences * config.model.context,
-      layers: result.layers.map((layer) => measureLayer(layer, config, deviceOf)),
-      ...(validated && { validation: validate(engine, data, record.validationSequences) }),
-      ...(simulated && { simulated }),
-    };
+  const learningRate = learningRateAt(step, training);
+  const result = engine.train({ tokens: data.batch(step, sequences).tokens }, learningRate);
+  if (!Number.isFinite(result.lossNatsPerByte) || !Number.isFinite(result.gradientNorm)) {
+    throw new DivergenceError(step, engine.firstNonFinite() ?? "the loss");
   }
+  const layers = result.layers.map((layer) => measureLayer(layer, config));
+  const simulated = target && priceStep(config, target, step, result, pools);
+  const isDue = step % record.validationEvery === 0 || step === training.steps;
+  const validation = isDue ? validate(engine, data, record.validationSequences) : undefined;
+  if (validation !== undefined && !Number.isFinite(validation.lossNatsPerByte)) {
+    throw new DivergenceError(step, "the validation loss, after the step's update");
+  }
+  return {
+    step,
+    learningRate,
+    trainingLossNatsPerByte: result.lossNatsPerByte,
+    gradientNorm: result.gradientNorm,
+    tokens: sequences * model.context,
+    layers,
+    ...(validation && { validation }),
+    ...(simulated && { simulated }),
+  };
 }
 
 /** Linear warm-up, then cosine decay from the peak to the final learning rate. @param step 1 … steps */
@@ -154,17 +167,17 @@ export function learningRateAt(step: number, training: RunConfig["training"]): n
   return final + (peak - final) * 0.5 * (1 + cosineOfTurns(progress / 2));
 }
 
-function measureLayer(routed: RoutedLayer, { model, cluster }: RunConfig, deviceOf: Int32Array): LayerStep {
-  const tokens = routed.chosen.length / model.topK;
+function measureLayer({ layer, assignment, balanceLoss }: RoutedLayer, { model, cluster }: RunConfig): LayerStep {
+  const deviceOf = placements[cluster.placement].place(model.experts, cluster.devices);
   const expertLoad = new Int32Array(model.experts);
-  countLoad(routed.chosen, 0, tokens, model.topK, expertLoad);
+  countLoad(assignment, expertLoad);
   return {
-    layer: routed.layer,
+    layer,
     expertLoad: Array.from(expertLoad),
+    deviceOf: Array.from(deviceOf),
     deviceLoad: Array.from(deviceLoad(expertLoad, deviceOf, cluster.devices)),
-    fanOut: fanOut(routed.chosen, tokens, model.topK, deviceOf),
-    gateMass: gateMass(routed.weights, tokens),
-    balanceLoss: routed.balanceLoss,
+    metrics: measureAssignment(assignment, { deviceOf }),
+    balanceLoss,
   };
 }
 
@@ -188,28 +201,30 @@ function priceStep(
   const { experts, topK } = config.model;
   layers.forEach((routed, i) => {
     pools[i] ??= new TokenPool(target.window, topK);
-    pools[i].add(routed.chosen);
+    pools[i].add(routed.assignment);
   });
   const deviceOf = placements[config.cluster.placement].place(experts, target.expertParallel);
   const cluster: Cluster = clusterOf(config.cluster);
-  const times = Array.from({ length: target.layers }, (_, layer) => {
-    const pool = pools[layerFor(layer, target.layers, layers.length)]!;
-    const random = randomStream(config.seed, "projection", step, layer);
-    const traffic = pool.project(random, { ...target, ranks: target.expertParallel, deviceOf, experts });
-    return priceMoeLayer(target, { ...traffic, deviceOf }, cluster);
-  });
-  const sum = (part: (time: LayerTime) => number) => times.reduce((total, time) => total + part(time), 0);
-  return {
-    stepSeconds: sum((time) => time.stepSeconds),
-    computeSeconds: sum((time) => time.meanComputeSeconds),
-    waitSeconds: sum((time) => time.waitSeconds),
-    communicationSeconds: sum((time) => time.communicationSeconds),
-    layers: times,
+  const price = (targetLayer: number, trainedLayer: number): PricedLayer => {
+    const random = randomStream(config.seed, "projection", step, targetLayer, trainedLayer);
+    const traffic = pools[trainedLayer]!.project(random, {
+      ...target,
+      ranks: target.expertParallel,
+      deviceOf,
+      experts,
+    });
+    return { targetLayer, trainedLayer, time: priceMoeLayer(target, { ...traffic, deviceOf }, cluster) };
   };
-}
-
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
+  const priced = Array.from({ length: target.layers }, (_, targetLayer) =>
+    layersFor(targetLayer, target.layers, layers.length).map((trainedLayer) => price(targetLayer, trainedLayer)),
+  );
+  const total = (part: (time: LayerTime) => number) =>
+    sum(priced.map((standing) => mean(standing.map(({ time }) => part(time)))));
+  return {
+    stepSeconds: total((time) => time.stepSeconds),
+    computeSeconds: total((time) => time.meanComputeSeconds),
+    waitSeconds: total((time) => time.waitSeconds),
+    communicationSeconds: total((time) => time.communicationSeconds),
+    layers: priced.flat(),
+  };
 }

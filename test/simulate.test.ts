@@ -38,11 +38,12 @@ describe("simulate", () => {
       const { steps } = await pull(tinyConfig(variant));
       for (const { layers, tokens } of steps) {
         expect(layers).to.have.length(2);
-        for (const { expertLoad, deviceLoad, fanOut } of layers) {
+        for (const { expertLoad, deviceOf, deviceLoad, metrics } of layers) {
           expect(sum(expertLoad)).to.equal(tokens * 2);
           expect(sum(deviceLoad)).to.equal(tokens * 2);
           expect(deviceLoad[0]).to.equal(sum(expertLoad.slice(0, 4)));
-          if (variant === "moge") expect([spread(deviceLoad), fanOut]).to.deep.equal([0, 2]);
+          expect(deviceOf).to.deep.equal([0, 0, 0, 0, 1, 1, 1, 1]);
+          if (variant === "moge") expect([spread(deviceLoad), metrics["fan-out"]]).to.deep.equal([0, 2]);
         }
       }
       if (variant === "topk") {
@@ -63,6 +64,39 @@ describe("simulate", () => {
     const dense = await pull(tinyConfig("topk", "model.feedForward=dense"));
     expect(dense.steps.every(({ layers, simulated }) => layers.length === 0 && simulated === undefined)).to.equal(true);
     expect(dense.steps[5]!.validation!.lossNatsPerByte).to.be.below(dense.steps[2]!.validation!.lossNatsPerByte);
+  });
+
+  it("prices one target layer as the mean of all trained layers, and two as each of them", async () => {
+    const one = await pull(tinyConfig("topk", "target.layers=1"));
+    for (const { simulated } of one.steps) {
+      expect(simulated!.layers.map(({ targetLayer, trainedLayer }) => [targetLayer, trainedLayer])).to.deep.equal([
+        [0, 0],
+        [0, 1],
+      ]);
+      const [first, second] = simulated!.layers.map(({ time }) => time.stepSeconds);
+      expect(first).to.not.equal(second);
+      expect(simulated!.stepSeconds).to.be.closeTo((first! + second!) / 2, 1e-15);
+    }
+    const two = await pull(tinyConfig("topk", "target.layers=2"));
+    expect(two.steps[0]!.simulated!.layers.map(({ trainedLayer }) => trainedLayer)).to.deep.equal([0, 1]);
+    expect(two.steps[0]!.simulated!.stepSeconds).to.be.above(1.5 * one.steps[0]!.simulated!.stepSeconds);
+  });
+
+  it("draws other tokens for the target at each step", async () => {
+    const { steps } = await pull(tinyConfig("moge", "training.learningRate=1e-30", "target.window=1"));
+    expect(new Set(steps.map(({ simulated }) => simulated!.layers[0]!.time.hottestComputeSeconds)).size).to.be.above(1);
+  });
+
+  it("stops when the last update has ruined the model, although the step before it was sound", async () => {
+    let message = "";
+    await pull(tinyConfig("topk", "training.steps=1", "training.learningRate=1e40", "training.warmupSteps=0")).catch(
+      (error: Error) => {
+        message = error.message;
+      },
+    );
+    expect(message).to.equal(
+      "step 1: a number that is not finite first appears in the validation loss, after the step's update",
+    );
   });
 
   it("goes on from a saved state as if it had never stopped", async () => {

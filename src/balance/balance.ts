@@ -1,80 +1,89 @@
 /**
  * Balancing one MoE layer: what the losses of a config say of a micro-batch, and what the bias rules do after a step.
+ * `countSequence` for each sequence, then `balanceForward`, then `balanceBackward` on the way back through the router.
  *
  * Sums are kept per sequence and added in the order of the sequences, so that the result does not depend on
  * how many threads made them.
  */
 import type { Floats } from "../core/floats.ts";
+import { countLoad } from "../routing/assignment.ts";
+import type { AddScoreGradient, Routing } from "../routing/route.ts";
 import type { RouterShape } from "../routing/router.ts";
-import { type ScoreFunctionName, scoreFunctions } from "../routing/scores.ts";
+import { scoreFunctions } from "../routing/scores.ts";
 import type { BalancingLoss, BiasRule } from "./rule.ts";
-import { type BalanceSetting, balancingRules } from "./rules.ts";
+import { type BalanceSetting, balancingRules, isBias, isLoss } from "./rules.ts";
 
 /** Keeps a token without any score from dividing by zero (Megatron-LM). */
 const EPSILON = 1e-20;
 
-/**
- * Adds one token's probabilities, its scores divided by their sum over all experts, to a sum.
- * @param scores [.., N] with the token's row at `at` @param sum [.., N] with the sum's row at `to`
- */
-function addProbabilities(scores: Floats, at: number, experts: number, sumsToOne: boolean, sum: Floats, to: number) {
-  let total = 1;
-  if (!sumsToOne) {
-    total = EPSILON;
-    for (let i = 0; i < experts; i++) total += scores[at + i]!;
-  }
-  for (let i = 0; i < experts; i++) sum[to + i] = sum[to + i]! + scores[at + i]! / total;
-}
-
-/**
- * The load and the summed probabilities of one sequence.
- * @param scores [T, N] @param chosen [T, K] of the micro-batch
- * @param load,probability [sequences, N], the row of this sequence written
- */
-export function sumSequence(
-  scores: Floats,
-  chosen: Int32Array,
-  sequence: number,
-  length: number,
-  { experts, topK }: RouterShape,
-  scoreFunction: ScoreFunctionName,
-  load: Floats,
-  probability: Floats,
-): void {
-  const row = sequence * experts;
-  load.fill(0, row, row + experts);
-  probability.fill(0, row, row + experts);
-  const { sumsToOne } = scoreFunctions[scoreFunction];
-  for (let t = sequence * length; t < (sequence + 1) * length; t++) {
-    addProbabilities(scores, t * experts, experts, sumsToOne, probability, row);
-    for (let j = t * topK; j < (t + 1) * topK; j++) load[row + chosen[j]!] = load[row + chosen[j]!]! + 1;
-  }
-}
-
-/** The load of the step so far, for losses that balance the global batch; zeroed at each step. */
+/** The load of the step so far, for losses that balance the global batch. */
 export interface StepLoad {
   /** [N] */
   readonly load: Float64Array;
   tokens: number;
 }
 
+/** The balancing losses of one layer at work; an engine lends its own memory. */
+export interface Balance {
+  readonly settings: readonly BalanceSetting[];
+  readonly shape: RouterShape;
+  /** Virtual data-parallel ranks; each holds an equal run of the sequences. */
+  readonly ranks: number;
+  /** Tokens of a sequence. */
+  readonly sequenceLength: number;
+  /** [sequences, N] assignments per expert */
+  readonly sequenceLoad: Floats;
+  /** [sequences, N] summed probabilities */
+  readonly sequenceProbability: Floats;
+  /** Before a micro-batch and, after `balanceForward`, with it. */
+  readonly stepLoad: StepLoad;
+  /** [ranks, N] the derivative of the mean loss over ranks by the probability of a rank's token */
+  readonly probabilityGradient: Float64Array;
+}
+
+export function newStepLoad(experts: number): StepLoad {
+  return { load: new Float64Array(experts), tokens: 0 };
+}
+
+/** With memory of its own, at the beginning of a step. */
+export function newBalance(
+  config: Pick<Balance, "settings" | "shape" | "ranks" | "sequenceLength">,
+  sequences: number,
+  stepLoad = newStepLoad(config.shape.experts),
+): Balance {
+  const { ranks, shape } = config;
+  return {
+    ...config,
+    sequenceLoad: new Float64Array(sequences * shape.experts),
+    sequenceProbability: new Float64Array(sequences * shape.experts),
+    stepLoad,
+    probabilityGradient: new Float64Array(ranks * shape.experts),
+  };
+}
+
+/** Writes the load and the summed probabilities of one sequence of a routed micro-batch. */
+export function countSequence(balance: Balance, { settings, scores, assignment }: Routing, sequence: number): void {
+  const { shape, sequenceLength, sequenceLoad, sequenceProbability } = balance;
+  const { experts } = shape;
+  const { sumsToOne } = scoreFunctions[settings.scoreFunction];
+  const [from, to] = [sequence * experts, (sequence + 1) * experts];
+  const range = { first: sequence * sequenceLength, last: (sequence + 1) * sequenceLength };
+  countLoad(assignment, sequenceLoad.fill(0, from, to).subarray(from, to), range);
+  const probability = sequenceProbability.fill(0, from, to);
+  for (let t = range.first; t < range.last; t++) {
+    const total = sumsToOne ? 1 : scoreSum(scores, t * experts, experts);
+    for (let i = 0; i < experts; i++) {
+      probability[from + i] = probability[from + i]! + scores[t * experts + i]! / total;
+    }
+  }
+}
+
 /**
- * The balancing losses of one micro-batch, their coefficients applied.
- * @param sequenceLoad,sequenceProbability [sequences, N] from `sumSequence`
- * @param ranks virtual data-parallel ranks; each holds an equal run of the sequences
- * @param stepLoad counts before this micro-batch on entry; includes it on return
- * @param gradient [ranks, N] written: the derivative of the mean loss over ranks by the probability of a rank's token
+ * The balancing losses of one micro-batch, their coefficients applied, mean over the ranks.
+ * Every sequence must be counted. Writes the probability gradient and adds to the step's load.
  */
-export function balancingLoss(
-  settings: readonly BalanceSetting[],
-  sequenceLoad: Floats,
-  sequenceProbability: Floats,
-  sequenceLength: number,
-  ranks: number,
-  shape: RouterShape,
-  stepLoad: StepLoad,
-  gradient: Float64Array,
-): number {
+export function balanceForward(balance: Balance): number {
+  const { settings, shape, ranks, sequenceLength, sequenceLoad, sequenceProbability, stepLoad } = balance;
   const { experts } = shape;
   const perRank = sequenceLoad.length / experts / ranks;
   const tokens = perRank * sequenceLength;
@@ -82,56 +91,62 @@ export function balancingLoss(
     stepLoad.load[i % experts] = stepLoad.load[i % experts]! + sequenceLoad[i]!;
   }
   stepLoad.tokens += tokens * ranks;
-  gradient.fill(0);
+  const gradient = balance.probabilityGradient.fill(0);
+  const losses = settings.filter(isLoss);
+  const ofLoss = new Float64Array(experts);
   let total = 0;
-  const ofRank = new Float64Array(experts);
   for (let rank = 0; rank < ranks; rank++) {
     const load = sumRows(sequenceLoad, rank * perRank, perRank, experts);
-    const probability = sumRows(sequenceProbability, rank * perRank, perRank, experts);
-    for (const setting of settings) {
-      const rule: BalancingLoss | BiasRule = balancingRules[setting.rule];
-      if (rule.kind !== "loss") continue;
-      const share = Number(setting["coefficient"]) / ranks;
-      const global = setting["scope"] === "global-batch";
-      total +=
-        share *
-        (global
-          ? rule.evaluate(stepLoad.load, stepLoad.tokens, probability, tokens, shape, ofRank)
-          : rule.evaluate(load, tokens, probability, tokens, shape, ofRank));
+    const probabilitySum = sumRows(sequenceProbability, rank * perRank, perRank, experts);
+    for (const setting of losses) {
+      const loss: BalancingLoss = balancingRules[setting.rule];
+      const counted =
+        setting.scope === "global-batch"
+          ? { load: stepLoad.load, loadTokens: stepLoad.tokens }
+          : { load, loadTokens: tokens };
+      const share = setting.coefficient / ranks;
+      total += share * loss.evaluate({ shape, ...counted, probabilitySum, tokens }, ofLoss, setting);
       for (let i = 0; i < experts; i++) {
-        gradient[rank * experts + i] = gradient[rank * experts + i]! + share * ofRank[i]!;
+        gradient[rank * experts + i] = gradient[rank * experts + i]! + share * ofLoss[i]!;
       }
     }
   }
   return total;
 }
 
-/** Turns a gradient by a token's probabilities into one by its scores and adds it. @param row [N] gradient by probability */
-export function addProbabilityGradient(
-  scores: Floats,
-  at: number,
-  gradient: Float64Array,
-  row: number,
-  scoreFunction: ScoreFunctionName,
-  scoreGradient: Float64Array,
-): void {
-  const experts = scoreGradient.length;
-  let sum = 1;
-  let mean = 0;
-  if (!scoreFunctions[scoreFunction].sumsToOne) {
-    sum = EPSILON;
-    for (let i = 0; i < experts; i++) sum += scores[at + i]!;
-    for (let i = 0; i < experts; i++) mean += (gradient[row + i]! * scores[at + i]!) / sum;
-  }
-  for (let i = 0; i < experts; i++) scoreGradient[i] = scoreGradient[i]! + (gradient[row + i]! - mean) / sum;
+/** The losses' part of the gradient by the scores, for `routeBackward`. */
+export function balanceBackward(balance: Balance, { settings, scores, assignment }: Routing): AddScoreGradient {
+  const { sumsToOne } = scoreFunctions[settings.scoreFunction];
+  const { shape, ranks, probabilityGradient } = balance;
+  const { experts } = shape;
+  const tokensPerRank = assignment.tokens / ranks;
+  return (token, scoreGradient) => {
+    const row = Math.floor(token / tokensPerRank) * experts;
+    const at = token * experts;
+    const total = sumsToOne ? 1 : scoreSum(scores, at, experts);
+    let mean = 0; // of the gradient, weighted by the probabilities: what dividing by the sum takes back
+    if (!sumsToOne) {
+      for (let i = 0; i < experts; i++) mean += (probabilityGradient[row + i]! * scores[at + i]!) / total;
+    }
+    for (let i = 0; i < experts; i++) {
+      scoreGradient[i] = scoreGradient[i]! + (probabilityGradient[row + i]! - mean) / total;
+    }
+  };
 }
 
 /** Moves the selection bias after a step. @param bias [N] @param load [N] assignments of the step */
 export function updateBias(settings: readonly BalanceSetting[], bias: Floats, load: ArrayLike<number>): void {
-  for (const setting of settings) {
-    const rule: BalancingLoss | BiasRule = balancingRules[setting.rule];
-    if (rule.kind === "bias") rule.update(bias, load, setting);
+  for (const setting of settings.filter(isBias)) {
+    const rule: BiasRule = balancingRules[setting.rule];
+    rule.update(bias, load, setting);
   }
+}
+
+/** What a token's scores are divided by to be probabilities. */
+function scoreSum(scores: Floats, at: number, experts: number): number {
+  let total = EPSILON;
+  for (let i = at; i < at + experts; i++) total += scores[i]!;
+  return total;
 }
 
 function sumRows(matrix: Floats, first: number, rows: number, columns: number): Float64Array {

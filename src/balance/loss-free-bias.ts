@@ -1,7 +1,8 @@
 /** Loss-free balancing: after each step the bias of an overloaded expert goes down by a fixed rate, of an underloaded one up. */
-import type { BiasRule } from "./rule.ts";
+import { mean } from "../core/statistics.ts";
+import { biasRule } from "./rule.ts";
 
-export const lossFreeBias = {
+export const lossFreeBias = biasRule({
   kind: "bias",
   title: "loss-free balancing by a selection bias",
   formula: "b_i += u · sign(mean load − load_i);  experts are chosen by s_i + b_i, weighed by s_i",
@@ -21,13 +22,9 @@ export const lossFreeBias = {
     },
   },
   update(bias, load, { rate, centred }) {
-    const experts = bias.length;
-    let total = 0;
-    for (let i = 0; i < experts; i++) total += load[i]!;
-    const mean = total / experts;
-    let signs = 0;
-    for (let i = 0; i < experts; i++) signs += Math.sign(mean - load[i]!);
-    const drift = centred === true ? signs / experts : 0;
-    for (let i = 0; i < experts; i++) bias[i] = bias[i]! + Number(rate) * (Math.sign(mean - load[i]!) - drift);
+    const middle = mean(load);
+    const signs = Array.from(load, (each) => Math.sign(middle - each));
+    const drift = centred ? mean(signs) : 0;
+    for (let i = 0; i < bias.length; i++) bias[i] = bias[i]! + rate * (signs[i]! - drift);
   },
-} satisfies BiasRule;
+});

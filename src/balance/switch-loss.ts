@@ -1,15 +1,7 @@
 /** The classic auxiliary loss: share of the assignments times mean probability, summed over experts. */
-import type { BalancingLoss } from "./rule.ts";
+import { balancingLoss, scopes } from "./rule.ts";
 
-export const scopes = {
-  "micro-batch": "counts of one rank's micro-batch, as most frameworks do",
-  "global-batch":
-    "counts summed over data-parallel ranks and over the micro-batches of the step so far (Qwen, arXiv:2501.11873)",
-} as const;
-
-export type BalanceScope = keyof typeof scopes;
-
-export const switchLoss = {
+export const switchLoss = balancingLoss({
   kind: "loss",
   title: "auxiliary load-balancing loss",
   formula: "α Σ_i f_i p_i,  f_i = N/(K·T) · assignments of i,  p_i = mean probability of i (over all experts)",
@@ -24,7 +16,7 @@ export const switchLoss = {
     },
     scope: { kind: "choice", default: "micro-batch", options: scopes, help: "the tokens balanced together" },
   },
-  evaluate(load, loadTokens, probabilitySum, tokens, { experts, topK }, gradient) {
+  evaluate({ shape: { experts, topK }, load, loadTokens, probabilitySum, tokens }, gradient) {
     let loss = 0;
     for (let i = 0; i < experts; i++) {
       const fraction = (experts * load[i]!) / (topK * loadTokens);
@@ -33,4 +25,4 @@ export const switchLoss = {
     }
     return loss;
   },
-} satisfies BalancingLoss;
+});

@@ -2,12 +2,13 @@
  * From the small model that is trained to the large machine that is priced.
  *
  * Recent tokens of a trained layer are pooled, and the target's tokens are drawn from them with replacement, each
- * with all its K experts. So expert loads, device loads and fan-out belong together, a router's guarantees (MoGE's
+ * with all its experts. So expert loads, device loads and fan-out belong together, a router's guarantees (MoGE's
  * equal groups) hold as they did in training, and the sampling noise is that of the target's many tokens, not of
  * one small batch. This is a projection, not a measurement: ranks differ by chance alone, though a real rank's text
  * may differ in kind; and the pool is itself a sample, so its own noise of about 1/√(pooled tokens) remains.
  */
 import type { Random } from "../core/random.ts";
+import { type Assignment, NO_EXPERT } from "../routing/assignment.ts";
 
 /** How a token reaches several experts on one device. */
 export const dispatchModes = {
@@ -38,41 +39,45 @@ export interface ProjectedTraffic {
 /** Plain data of a pool. */
 export interface TokenPoolState {
   readonly window: number;
-  readonly topK: number;
+  readonly slots: number;
   /** Steps ever added. */
   readonly steps: number;
-  /** [min(steps, window), T, K] in the order of the ring */
-  readonly chosen: Uint16Array;
+  /** [min(steps, window), T, slots] in the order of the ring */
+  readonly experts: Uint16Array;
 }
 
-/** Chosen experts of a layer's tokens in the last `window` steps. Expert ids up to 65535. */
+/** NO_EXPERT as it comes out of 16 bits; real ids stay below it, for there are at most 65,535 experts. */
+const NO_EXPERT_16 = NO_EXPERT & 0xffff;
+
+/** Chosen experts of a layer's tokens in the last `window` steps. */
 export class TokenPool {
   private readonly window: number;
-  private readonly topK: number;
+  private readonly slots: number;
   private steps = 0;
-  /** [window, T, K], a ring; allocated by the first step. */
+  /** [window, T, slots], a ring; allocated by the first step. */
   private ring = new Uint16Array(0);
-  /** Ids of one step, T · K. */
+  /** Ids of one step, T · slots. */
   private stepLength = 0;
 
-  constructor(window: number, topK: number) {
+  constructor(window: number, slots: number) {
     this.window = window;
-    this.topK = topK;
+    this.slots = slots;
   }
 
-  /** Copies a step's choices over the oldest. @param chosen [T, K], T > 0 the same in every step */
-  add(chosen: ArrayLike<number>): void {
-    if (this.steps === 0) this.allocate(chosen.length);
-    if (chosen.length !== this.stepLength) {
-      throw new RangeError(`token pool: a step of ${chosen.length} ids after steps of ${this.stepLength}`);
+  /** Copies a step's experts over the oldest. @param assignment T > 0 tokens, the same number in every step */
+  add({ slots, experts }: Pick<Assignment, "slots" | "experts">): void {
+    if (slots !== this.slots) throw new RangeError(`token pool: tokens of ${slots} slots, not of ${this.slots}`);
+    if (this.steps === 0) this.allocate(experts.length);
+    if (experts.length !== this.stepLength) {
+      throw new RangeError(`token pool: a step of ${experts.length} ids after steps of ${this.stepLength}`);
     }
-    this.ring.set(chosen, (this.steps % this.window) * this.stepLength);
+    this.ring.set(experts, (this.steps % this.window) * this.stepLength);
     this.steps++;
   }
 
   /** Draws the tokens of every rank from the pool, uniformly and with replacement. Throws if nothing was added. */
   project(random: Random, { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget): ProjectedTraffic {
-    const { ring, topK } = this;
+    const { ring, slots } = this;
     const pooled = this.pooledTokens();
     const expertLoad = new Float64Array(experts);
     const vectors = new Float64Array(ranks * ranks);
@@ -80,9 +85,10 @@ export class TokenPool {
     const deduplicate = dispatch === "deduplicated";
     for (let token = 0; token < ranks * tokensPerRank; token++) {
       const row = Math.floor(token / tokensPerRank) * ranks;
-      const from = random.below(pooled) * topK;
-      for (let j = from; j < from + topK; j++) {
+      const from = random.below(pooled) * slots;
+      for (let j = from; j < from + slots; j++) {
         const expert = ring[j]!;
+        if (expert === NO_EXPERT_16) continue;
         const device = deviceOf[expert]!;
         expertLoad[expert] = expertLoad[expert]! + 1;
         if (deduplicate && lastToken[device] === token) continue;
@@ -94,22 +100,22 @@ export class TokenPool {
   }
 
   save(): TokenPoolState {
-    const { window, topK, steps } = this;
-    return { window, topK, steps, chosen: this.ring.slice(0, Math.min(steps, window) * this.stepLength) };
+    const { window, slots, steps } = this;
+    return { window, slots, steps, experts: this.ring.slice(0, Math.min(steps, window) * this.stepLength) };
   }
 
-  static restore({ window, topK, steps, chosen }: TokenPoolState): TokenPool {
-    const pool = new TokenPool(window, topK);
+  static restore({ window, slots, steps, experts }: TokenPoolState): TokenPool {
+    const pool = new TokenPool(window, slots);
     if (steps === 0) return pool;
-    pool.allocate(chosen.length / Math.min(steps, window));
-    pool.ring.set(chosen);
+    pool.allocate(experts.length / Math.min(steps, window));
+    pool.ring.set(experts);
     pool.steps = steps;
     return pool;
   }
 
   private allocate(stepLength: number): void {
-    if (!(stepLength > 0 && stepLength % this.topK === 0)) {
-      throw new RangeError(`token pool: ${stepLength} ids a step are not tokens of ${this.topK}`);
+    if (!(stepLength > 0 && stepLength % this.slots === 0)) {
+      throw new RangeError(`token pool: ${stepLength} ids a step are not tokens of ${this.slots}`);
     }
     this.stepLength = stepLength;
     this.ring = new Uint16Array(this.window * stepLength);
@@ -117,11 +123,20 @@ export class TokenPool {
 
   private pooledTokens(): number {
     if (this.steps === 0) throw new Error("token pool: nothing to draw from; add a step first");
-    return (Math.min(this.steps, this.window) * this.stepLength) / this.topK;
+    return (Math.min(this.steps, this.window) * this.stepLength) / this.slots;
   }
 }
 
-/** The trained layer that stands for a target layer, at the same fraction of the depth: ⌊(j + ½)/n · trained⌋. */
-export function layerFor(targetLayer: number, targetLayers: number, trainedLayers: number): number {
-  return Math.floor(((2 * targetLayer + 1) * trainedLayers) / (2 * targetLayers)); // whole numbers until the division
+/**
+ * The trained layers that stand for a target layer: the one at the same fraction of the depth, ⌊(j + ½)/n · trained⌋;
+ * or, of a model with fewer target layers than trained ones, all whose own fraction falls to it.
+ */
+export function layersFor(targetLayer: number, targetLayers: number, trainedLayers: number): number[] {
+  if (targetLayers >= trainedLayers) return [sameDepth(targetLayer, targetLayers, trainedLayers)];
+  const all = Array.from({ length: trainedLayers }, (_, layer) => layer);
+  return all.filter((layer) => sameDepth(layer, trainedLayers, targetLayers) === targetLayer);
 }
+
+/** The layer of the second model at the depth of a layer of the first. */
+const sameDepth = (layer: number, layers: number, otherLayers: number): number =>
+  Math.floor(((2 * layer + 1) * otherLayers) / (2 * layers)); // whole numbers until the division

@@ -4,6 +4,7 @@
  *
  * An engine is synchronous: `host/` opens it (files, workers, backends), and from then on it only computes.
  */
+import type { Assignment } from "../routing/assignment.ts";
 
 /** Tokens of one optimizer step: every micro-batch holds the sequences of all virtual ranks, rank after rank. */
 export interface TrainingBatch {
@@ -15,10 +16,8 @@ export interface TrainingBatch {
 export interface RoutedLayer {
   /** Index of the transformer layer. */
   readonly layer: number;
-  /** [T, K] chosen experts, T all tokens of the step */
-  readonly chosen: Int32Array;
-  /** [T, K] gate weights */
-  readonly weights: Float32Array;
+  /** Of all tokens of the step. */
+  readonly assignment: Assignment;
   /** Balancing loss of the layer, coefficients applied, mean over micro-batches. */
   readonly balanceLoss: number;
 }
@@ -47,12 +46,16 @@ export interface EngineState {
 export interface Engine {
   /** What computes and why, e.g. "wasm, plain SIMD, 2 threads". */
   readonly description: string;
-  /** Forward, backward and optimizer step. */
+  /**
+   * Forward, backward and optimizer step. Numbers that are not finite are no error here: the result shows them.
+   * @throws Error if the batch does not have the config's size, or a thread of the engine has failed
+   */
   train(batch: TrainingBatch, learningRate: number): TrainingResult;
   /**
    * Mean cross-entropy in nats per byte of each sequence; nothing is learned.
    * @param tokens [sequences, context + 1], any number of sequences
    * @returns [sequences]
+   * @throws Error if the tokens are not whole sequences, or a thread of the engine has failed
    */
   evaluate(tokens: Uint8Array): Float64Array;
   /** Flat gradient of the last `train` before clipping, a copy; for tests. */
@@ -60,6 +63,7 @@ export interface Engine {
   /** Where the last `train` first met a number that is not finite, e.g. "layer 1, feed-forward", or undefined. */
   firstNonFinite(): string | undefined;
   save(): EngineState;
+  /** @throws Error if the state is that of a model of another size; nothing has changed then */
   load(state: EngineState): void;
   /** Lets threads and memory go. The engine is of no use afterwards. */
   close(): void;

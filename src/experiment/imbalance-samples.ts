@@ -1,10 +1,10 @@
 /** Draws batches of tokens from a router without preference and measures how unequal the devices' loads are. */
 import type { Random } from "../core/random.ts";
-import { fanOut } from "../metrics/assignment-metrics.ts";
+import { assignmentMetrics } from "../metrics/assignment-metrics.ts";
 import { loadMetrics } from "../metrics/metrics.ts";
 import { deviceLoad } from "../placement/device-load.ts";
 import { placements } from "../placement/placements.ts";
-import { countLoad } from "../routing/route.ts";
+import { countLoad, emptyAssignment } from "../routing/assignment.ts";
 import type { RouterShape } from "../routing/router.ts";
 import type { UniformChoice } from "./uniform-choices.ts";
 
@@ -31,7 +31,7 @@ export function sampleImbalance(
   deviceCounts: readonly number[],
 ): ImbalanceSample[] {
   const { experts, topK } = shape;
-  const chosen = new Int32Array(tokens * topK);
+  const assignment = emptyAssignment(tokens, topK);
   const expertLoad = new Int32Array(experts);
   const layouts = deviceCounts.map((devices) => ({
     devices,
@@ -41,14 +41,14 @@ export function sampleImbalance(
     fanOut: 0,
   }));
   for (let trial = 0; trial < trials; trial++) {
-    draw(random, tokens, shape, chosen);
+    draw(random, shape, assignment);
     expertLoad.fill(0);
-    countLoad(chosen, 0, tokens, topK, expertLoad);
+    countLoad(assignment, expertLoad);
     for (const layout of layouts) {
       const load = deviceLoad(expertLoad, layout.deviceOf, layout.devices);
       layout.imbalanceScores[trial] = loadMetrics["imbalance-score"].of(load, { tokens, topK });
       layout.maxOverMean += loadMetrics["max-over-mean"].of(load, { tokens, topK }) / trials;
-      layout.fanOut += fanOut(chosen, tokens, topK, layout.deviceOf) / trials;
+      layout.fanOut += assignmentMetrics["fan-out"].of(assignment, layout) / trials;
     }
   }
   for (const { imbalanceScores } of layouts) imbalanceScores.sort();

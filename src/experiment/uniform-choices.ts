@@ -5,34 +5,30 @@
  * (Pangu Pro MoE, arXiv:2505.21411, eq. 4 and figure 2b).
  */
 import type { Random } from "../core/random.ts";
+import type { Assignment } from "../routing/assignment.ts";
 import type { RouterShape } from "../routing/router.ts";
 
 export interface UniformChoice {
   readonly title: string;
-  /** Draws the experts of `tokens` tokens. @param chosen [T, K] written */
-  draw(random: Random, tokens: number, shape: RouterShape, chosen: Int32Array): void;
+  /** Writes the experts of every token. */
+  draw(random: Random, shape: RouterShape, assignment: Assignment): void;
 }
 
 /** K/M distinct experts of each of M groups, by the first steps of a Fisher–Yates shuffle of each group. */
-function drawFromGroups(
-  random: Random,
-  tokens: number,
-  { experts, topK, groups }: RouterShape,
-  chosen: Int32Array,
-): void {
+function drawFromGroups(random: Random, { experts, topK, groups }: RouterShape, assignment: Assignment): void {
   const pool = new Int32Array(experts);
   for (let expert = 0; expert < experts; expert++) pool[expert] = expert;
   const groupSize = experts / groups;
   const perGroup = topK / groups;
   let at = 0;
-  for (let t = 0; t < tokens; t++) {
+  for (let t = 0; t < assignment.tokens; t++) {
     for (let from = 0; from < experts; from += groupSize) {
       for (let pick = 0; pick < perGroup; pick++) {
         const other = from + pick + random.below(groupSize - pick);
         const expert = pool[other]!;
         pool[other] = pool[from + pick]!;
         pool[from + pick] = expert;
-        chosen[at++] = expert;
+        assignment.experts[at++] = expert;
       }
     }
   }
@@ -41,12 +37,12 @@ function drawFromGroups(
 export const uniformChoices = {
   topk: {
     title: "top-k, K distinct experts",
-    draw: (random, tokens, shape, chosen) => drawFromGroups(random, tokens, { ...shape, groups: 1 }, chosen),
+    draw: (random, shape, assignment) => drawFromGroups(random, { ...shape, groups: 1 }, assignment),
   },
   "topk-with-replacement": {
     title: "K independent draws, the literal reading of arXiv:2505.21411, eq. 4",
-    draw(random, tokens, { experts, topK }, chosen) {
-      for (let j = 0; j < tokens * topK; j++) chosen[j] = random.below(experts);
+    draw(random, shape, { experts }) {
+      for (let j = 0; j < experts.length; j++) experts[j] = random.below(shape.experts);
     },
   },
   moge: { title: "MoGE, K/M distinct experts of each of M groups", draw: drawFromGroups },

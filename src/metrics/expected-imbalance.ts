@@ -23,7 +23,7 @@ export function expectedImbalanceScore(
   tokens: number,
   mode: DrawMode,
 ): number {
-  const left = mode === "distinct" ? (experts - topK) / (experts - 1) : 1; // finite-population correction
+  const left = mode === "distinct" ? (experts - topK) / Math.max(1, experts - 1) : 1; // finite-population correction
   return expectedNormalRange(devices) * Math.sqrt((topK * left) / (devices * tokens));
 }
 

@@ -6,6 +6,7 @@
  * assignment-metrics.ts.
  */
 import { log } from "../core/elementary.ts";
+import { mean } from "../core/statistics.ts";
 
 export interface MetricDescription {
   readonly title: string;
@@ -153,12 +154,6 @@ function smallest(load: ArrayLike<number>): number {
   let value = Number.POSITIVE_INFINITY;
   for (let i = 0; i < load.length; i++) value = Math.min(value, load[i]!);
   return value;
-}
-
-function mean(load: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < load.length; i++) sum += load[i]!;
-  return sum / load.length;
 }
 
 function squaredDeviations(load: ArrayLike<number>): number {

@@ -3,8 +3,10 @@
  *
  * The choice is a constant to the gradient; the weights are not.
  */
+import { exp } from "../core/elementary.ts";
 import type { Floats } from "../core/floats.ts";
-import type { RouterShape } from "./router.ts";
+import { type Assignment, allTokens, NO_EXPERT, type TokenRange } from "./assignment.ts";
+import type { ScoreFunctionName } from "./scores.ts";
 
 export const normalisations = {
   none: "the scores as they are (Pangu Pro MoE, eq. 6)",
@@ -14,75 +16,108 @@ export const normalisations = {
 
 export type Normalisation = keyof typeof normalisations;
 
-export interface GateRule {
+export interface GateSettings {
   readonly normalisation: Normalisation;
   /** Multiplies every weight after normalisation. */
   readonly scale: number;
   /** [N] multiplies the weights of each expert after that; a learned vector in Pangu Pro MoE's published code. */
   readonly expertScale?: Floats;
-  /** Keeps a sum of vanished scores from dividing by zero: 1e-20 as in Megatron-LM; DeepSeek-V3's gate has 0. */
+  /**
+   * Keeps a sum of vanished scores from dividing by zero: 1e-20 as in Megatron-LM; DeepSeek-V3's gate has 0. Softmax
+   * scores have none in either.
+   */
   readonly epsilon?: number;
 }
 
-const DEFAULT_EPSILON = 1e-20;
+export const DEFAULT_EPSILON = 1e-20;
 
-/**
- * Weights of the tokens [first, last).
- * @param scores [T, N]
- * @param chosen [T, K]
- * @param weights [T, K], written
- */
-export function weigh(
-  scores: Floats,
-  chosen: Int32Array,
-  first: number,
-  last: number,
-  { experts, topK }: RouterShape,
-  { normalisation, scale, expertScale, epsilon = DEFAULT_EPSILON }: GateRule,
-  weights: Floats,
-): void {
+/** What the gates of a batch are made of. */
+export interface Gates {
+  readonly settings: GateSettings & { readonly scoreFunction: ScoreFunctionName };
+  /** [T, N] */
+  readonly logits: Floats;
+  /** [T, N] */
+  readonly scores: Floats;
+  /** Its experts are read, its weights written. */
+  readonly assignment: Assignment;
+}
+
+/** Writes the weights of the tokens of a range. */
+export function weigh(gates: Gates, { first, last }: TokenRange = allTokens(gates.assignment)): void {
+  const { scale, expertScale } = gates.settings;
+  const { slots, experts, weights, tokens } = gates.assignment;
+  const width = gates.scores.length / tokens;
   for (let t = first; t < last; t++) {
-    let sum = 1;
-    if (normalisation === "chosen") {
-      sum = 0;
-      for (let j = t * topK; j < (t + 1) * topK; j++) sum += scores[t * experts + chosen[j]!]!;
-      sum += epsilon;
-    }
-    for (let j = t * topK; j < (t + 1) * topK; j++) {
-      const expert = chosen[j]!;
-      const weight = (scores[t * experts + expert]! / sum) * scale;
-      weights[j] = expertScale === undefined ? weight : weight * expertScale[expert]!;
+    const share = sharesOf(gates, t, width);
+    for (let j = t * slots; j < (t + 1) * slots; j++) {
+      const expert = experts[j]!;
+      if (expert === NO_EXPERT) weights[j] = 0;
+      else weights[j] = share(t * width + expert) * scale * (expertScale === undefined ? 1 : expertScale[expert]!);
     }
   }
 }
 
+/** From the place of a chosen expert in [T, N] to its weight before any scale. */
+function sharesOf(gates: Gates, token: number, width: number): (place: number) => number {
+  const { settings, logits, scores } = gates;
+  if (settings.normalisation === "none") return (place) => scores[place]!;
+  if (settings.scoreFunction !== "softmax") {
+    const divisor = sumOfChosen(gates, token, width, (place) => scores[place]!) + epsilonOf(settings);
+    return (place) => scores[place]! / divisor;
+  }
+  // From the logits: scores that vanish beside an expert not chosen still have their proportions.
+  const largest = largestOfChosen(gates, token, width);
+  const ofLogit = (place: number) => exp(logits[place]! - largest);
+  const divisor = sumOfChosen(gates, token, width, ofLogit);
+  return (place) => ofLogit(place) / divisor;
+}
+
 /**
- * Adds to the gradient by the scores of token t what comes through its weights.
- * @param weightGradient [T, K]
+ * Adds to the gradient by the scores of one token what comes through its weights.
+ * @param weightGradient [T, slots]
  * @param scoreGradient [N] of this token alone, added to
  */
-export function weighBackward(
-  scores: Floats,
-  chosen: Int32Array,
-  weightGradient: Floats,
-  t: number,
-  { experts, topK }: RouterShape,
-  { normalisation, scale, expertScale, epsilon = DEFAULT_EPSILON }: GateRule,
-  scoreGradient: Float64Array,
-): void {
-  const from = t * topK;
+export function weighBackward(gates: Gates, token: number, weightGradient: Floats, scoreGradient: Float64Array): void {
+  const { normalisation, scale, expertScale } = gates.settings;
+  const { scores, assignment } = gates;
+  const { slots, experts } = assignment;
+  const width = scoreGradient.length;
   const scaled = (j: number) =>
-    expertScale === undefined ? weightGradient[j]! : weightGradient[j]! * expertScale[chosen[j]!]!;
-  let sum = 1;
+    expertScale === undefined ? weightGradient[j]! : weightGradient[j]! * expertScale[experts[j]!]!;
+  let divisor = 1;
   let mean = 0; // the weight gradients averaged with the normalised weights
   if (normalisation === "chosen") {
-    sum = 0;
-    for (let j = from; j < from + topK; j++) sum += scores[t * experts + chosen[j]!]!;
-    sum += epsilon;
-    for (let j = from; j < from + topK; j++) mean += (scaled(j) * scores[t * experts + chosen[j]!]!) / sum;
+    divisor = sumOfChosen(gates, token, width, (place) => scores[place]!) + epsilonOf(gates.settings);
+    if (divisor === 0) return; // scores that have vanished move no more
+    for (let j = token * slots; j < (token + 1) * slots; j++) {
+      if (experts[j] !== NO_EXPERT) mean += (scaled(j) * scores[token * width + experts[j]!]!) / divisor;
+    }
   }
-  for (let j = from; j < from + topK; j++) {
-    const expert = chosen[j]!;
-    scoreGradient[expert] = scoreGradient[expert]! + (scale * (scaled(j) - mean)) / sum;
+  for (let j = token * slots; j < (token + 1) * slots; j++) {
+    const expert = experts[j]!;
+    if (expert === NO_EXPERT) continue;
+    scoreGradient[expert] = scoreGradient[expert]! + (scale * (scaled(j) - mean)) / divisor;
   }
+}
+
+/** What is added to the sum of the chosen scores. A softmax over the chosen needs nothing. */
+export const epsilonOf = ({ scoreFunction, epsilon = DEFAULT_EPSILON }: Gates["settings"]): number =>
+  scoreFunction === "softmax" ? 0 : epsilon;
+
+function sumOfChosen({ assignment }: Gates, token: number, width: number, valueAt: (place: number) => number): number {
+  const { slots, experts } = assignment;
+  let sum = 0;
+  for (let j = token * slots; j < (token + 1) * slots; j++) {
+    if (experts[j] !== NO_EXPERT) sum += valueAt(token * width + experts[j]!);
+  }
+  return sum;
+}
+
+function largestOfChosen({ logits, assignment }: Gates, token: number, width: number): number {
+  const { slots, experts } = assignment;
+  let largest = Number.NEGATIVE_INFINITY;
+  for (let j = token * slots; j < (token + 1) * slots; j++) {
+    if (experts[j] !== NO_EXPERT) largest = Math.max(largest, logits[token * width + experts[j]!]!);
+  }
+  return largest;
 }

@@ -5,96 +5,76 @@
  * compared with everything else equal. The published combinations have names in presets.ts.
  */
 import type { Floats } from "../core/floats.ts";
-import { type GateRule, type Normalisation, weigh, weighBackward } from "./gates.ts";
+import { type Assignment, allTokens, emptyAssignment, type TokenRange } from "./assignment.ts";
+import { type GateSettings, type Gates, weigh, weighBackward } from "./gates.ts";
 import type { RouterShape } from "./router.ts";
 import { type RouterName, routers } from "./routers.ts";
 import { type ScoreFunctionName, scoreFunctions } from "./scores.ts";
 
-export interface RoutingRule extends GateRule {
+export interface RoutingSettings extends GateSettings {
   readonly selection: RouterName;
   readonly scoreFunction: ScoreFunctionName;
-  readonly normalisation: Normalisation;
 }
 
-/** The arrays of one routing pass; an engine lends its own memory. */
-export interface Routing {
+/** A batch of tokens on its way through a router; an engine lends its own memory. */
+export interface Routing extends Gates {
+  readonly shape: RouterShape;
+  readonly settings: RoutingSettings;
   /** [T, N] */
+  readonly logits: Floats;
+  /** [T, N], written by `score` */
   readonly scores: Floats;
-  /** [T, K] expert ids */
-  readonly chosen: Int32Array;
-  /** [T, K] */
+  readonly assignment: Assignment;
+}
+
+/** Nothing routed yet, in doubles. @param logits [T, N] */
+export function newRouting(logits: Floats, shape: RouterShape, settings: RoutingSettings): Routing {
+  const scores = new Float64Array(logits.length);
+  const assignment = emptyAssignment(logits.length / shape.experts, shape.topK);
+  return { shape, settings, logits, scores, assignment };
+}
+
+/** Scores, chooses and weighs. @param bias [N] added to the scores for the choice alone */
+export function route(routing: Routing, bias?: Floats, range: TokenRange = allTokens(routing.assignment)): void {
+  const { shape, settings, logits, scores, assignment } = routing;
+  score(routing, range);
+  routers[settings.selection].select({ shape, logits, scores, bias, ...range }, assignment);
+  weigh(routing, range);
+}
+
+/** The first part of `route`: logits → scores. */
+export function score(routing: Routing, { first, last }: TokenRange = allTokens(routing.assignment)): void {
+  const { shape, settings, logits, scores } = routing;
+  const { forward } = scoreFunctions[settings.scoreFunction];
+  for (let t = first; t < last; t++) forward(logits, scores, t * shape.experts, shape.experts);
+}
+
+export interface RoutingGradients {
+  /** [T, slots] by the gate weights; read */
   readonly weights: Floats;
+  /** [T, N] by the logits; written */
+  readonly logits: Floats;
 }
 
-/** Arrays for T tokens, in doubles. */
-export function emptyRouting(tokens: number, { experts, topK }: RouterShape): Routing {
-  return {
-    scores: new Float64Array(tokens * experts),
-    chosen: new Int32Array(tokens * topK),
-    weights: new Float64Array(tokens * topK),
-  };
-}
+/** Adds what something else than the gates, such as a balancing loss, asks of a token to the gradient [N] by its scores. */
+export type AddScoreGradient = (token: number, scoreGradient: Float64Array) => void;
 
-/**
- * Routes the tokens [first, last).
- * @param logits [T, N]
- * @param bias [N] added to the scores for the choice alone, or undefined
- * @param routing written
- */
-export function route(
-  logits: Floats,
-  bias: Floats | undefined,
-  first: number,
-  last: number,
-  shape: RouterShape,
-  rule: RoutingRule,
-  routing: Routing,
-): void {
-  const { forward } = scoreFunctions[rule.scoreFunction];
-  for (let t = first; t < last; t++) forward(logits, routing.scores, t * shape.experts, shape.experts);
-  routers[rule.selection].select(routing.scores, bias, first, last, shape, routing.chosen);
-  weigh(routing.scores, routing.chosen, first, last, shape, rule, routing.weights);
-}
-
-/**
- * The gradient by the logits of the tokens [first, last).
- * @param weightGradient [T, K]
- * @param probabilityGradient adds what the balancing losses ask of token t to the gradient by its scores
- * @param logitGradient [T, N], written
- */
+/** The gradient by the logits, the choice held constant. */
 export function routeBackward(
-  logits: Floats,
   routing: Routing,
-  weightGradient: Floats,
-  first: number,
-  last: number,
-  shape: RouterShape,
-  rule: RoutingRule,
-  probabilityGradient: ((token: number, scoreGradient: Float64Array) => void) | undefined,
-  logitGradient: Floats,
+  gradients: RoutingGradients,
+  addScoreGradient?: AddScoreGradient,
+  { first, last }: TokenRange = allTokens(routing.assignment),
 ): void {
-  const { backward } = scoreFunctions[rule.scoreFunction];
-  const { experts } = shape;
+  const { settings, logits, scores } = routing;
+  const { experts } = routing.shape;
+  const { backward } = scoreFunctions[settings.scoreFunction];
   const gradient = new Float64Array(experts);
   for (let t = first; t < last; t++) {
     gradient.fill(0);
-    weighBackward(routing.scores, routing.chosen, weightGradient, t, shape, rule, gradient);
-    probabilityGradient?.(t, gradient);
-    backward(logits, routing.scores, t * experts, gradient);
-    for (let i = 0; i < experts; i++) logitGradient[t * experts + i] = gradient[i]!;
-  }
-}
-
-/** Assignments per expert among the tokens [first, last). @param load [N], added to */
-export function countLoad(
-  chosen: Int32Array,
-  first: number,
-  last: number,
-  topK: number,
-  load: Floats | Int32Array,
-): void {
-  for (let j = first * topK; j < last * topK; j++) {
-    const expert = chosen[j]!;
-    load[expert] = load[expert]! + 1;
+    weighBackward(routing, t, gradients.weights, gradient);
+    addScoreGradient?.(t, gradient);
+    backward(logits, scores, t * experts, gradient);
+    for (let i = 0; i < experts; i++) gradients.logits[t * experts + i] = gradient[i]!;
   }
 }

@@ -1,7 +1,8 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { updateBias } from "../../src/balance/balance.ts";
-import { countLoad, emptyRouting, type RoutingRule, route } from "../../src/routing/route.ts";
+import { countLoad } from "../../src/routing/assignment.ts";
+import { newRouting, route } from "../../src/routing/route.ts";
 import { normalLogits } from "../routing/small-batch.ts";
 
 const setting = (centred: boolean, rate = 0.25) => [{ rule: "loss-free-bias" as const, rate, centred }];
@@ -50,15 +51,19 @@ describe("loss-free bias", () => {
     const shape = { experts: 8, topK: 1, groups: 1 };
     const tokens = 512;
     const logits = normalLogits(tokens, shape.experts, "bias").map((x, i) => x + (i % 8 === 0 ? 4 : 0));
-    const rule: RoutingRule = { selection: "topk", scoreFunction: "sigmoid", normalisation: "none", scale: 1 };
-    const routing = emptyRouting(tokens, shape);
+    const routing = newRouting(logits, shape, {
+      selection: "topk",
+      scoreFunction: "sigmoid",
+      normalisation: "none",
+      scale: 1,
+    });
     const bias = new Float64Array(shape.experts);
     let load = new Float64Array(shape.experts);
     const hottest: number[] = [];
     for (let step = 0; step < 400; step++) {
-      route(logits, bias, 0, tokens, shape, rule, routing);
+      route(routing, bias);
       load = new Float64Array(shape.experts);
-      countLoad(routing.chosen, 0, tokens, 1, load);
+      countLoad(routing.assignment, load);
       hottest.push(Math.max(...load) / tokens);
       updateBias(setting(false, 0.002), bias, load);
     }

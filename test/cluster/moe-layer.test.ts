@@ -22,7 +22,7 @@ const loads = (devices: number, expertLoad: number[]): LayerTraffic => ({
 /** 64 experts on 8 devices, 4096 tokens a rank. */
 function projected(chosen: Int32Array, dispatch: DispatchMode = "deduplicated"): LayerTraffic {
   const pool = new TokenPool(1, 8);
-  pool.add(chosen);
+  pool.add({ slots: 8, experts: chosen });
   const deviceOf = contiguous(64, 8);
   return { ...pool.project(random(), { ranks: 8, tokensPerRank: 4096, experts: 64, deviceOf, dispatch }), deviceOf };
 }

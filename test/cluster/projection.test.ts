@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { type DispatchMode, layerFor, type ProjectedTraffic, TokenPool } from "../../src/cluster/projection.ts";
+import { type DispatchMode, layersFor, type ProjectedTraffic, TokenPool } from "../../src/cluster/projection.ts";
+import { NO_EXPERT } from "../../src/routing/assignment.ts";
 import { contiguous, random, randomChoices, skewedPopularity, uniformPopularity } from "./random-routing.ts";
 
 const [EXPERTS, TOP_K, RANKS, TOKENS_PER_RANK] = [64, 8, 8, 4096];
@@ -12,9 +13,11 @@ const target = (dispatch: DispatchMode = "deduplicated", ranks = RANKS) => ({
   dispatch,
 });
 
-function poolOf(...steps: ArrayLike<number>[]): TokenPool {
+const choices = (slots: number, ...experts: number[]) => ({ slots, experts: Int32Array.from(experts) });
+
+function poolOf(...steps: Int32Array[]): TokenPool {
   const pool = new TokenPool(16, TOP_K);
-  for (const step of steps) pool.add(step);
+  for (const experts of steps) pool.add({ slots: TOP_K, experts });
   return pool;
 }
 
@@ -97,10 +100,33 @@ describe("projection of a trained router", () => {
 
   it("counts a token once at a device also when its experts there are not neighbours in the list", () => {
     const pool = new TokenPool(1, 4);
-    pool.add([0, 3, 1, 2]); // devices 0, 1, 0, 1
+    pool.add(choices(4, 0, 3, 1, 2)); // devices 0, 1, 0, 1
     const traffic = pool.project(random(), { ...target(), ranks: 2, experts: 4, deviceOf: contiguous(4, 2) });
     expect(Array.from(traffic.vectors)).to.deep.equal(new Array(4).fill(TOKENS_PER_RANK));
     expect(Array.from(traffic.expertLoad)).to.deep.equal(new Array(4).fill(2 * TOKENS_PER_RANK));
+  });
+
+  it("sends nothing for an empty slot and counts it nowhere, also after it was saved", () => {
+    const pool = new TokenPool(1, 3);
+    pool.add(choices(3, NO_EXPERT, 2, NO_EXPERT));
+    const two = { ...target(), ranks: 2, experts: 4, deviceOf: contiguous(4, 2) };
+    for (const each of [pool, TokenPool.restore(pool.save())]) {
+      const { expertLoad, vectors } = each.project(random(), two);
+      expect(Array.from(expertLoad)).to.deep.equal([0, 0, 2 * TOKENS_PER_RANK, 0]);
+      expect(Array.from(vectors)).to.deep.equal([0, TOKENS_PER_RANK, 0, TOKENS_PER_RANK]);
+    }
+  });
+
+  it("tells the highest id of 65,535 experts from an empty slot", () => {
+    const pool = new TokenPool(1, 1);
+    pool.add(choices(1, 65_534));
+    const { expertLoad } = pool.project(random(), {
+      ...target(),
+      ranks: 1,
+      experts: 65_535,
+      deviceOf: contiguous(65_535, 1),
+    });
+    expect(expertLoad[65_534]).to.equal(TOKENS_PER_RANK);
   });
 
   it("gives the same numbers for the same random stream and others for another", () => {
@@ -111,7 +137,7 @@ describe("projection of a trained router", () => {
 });
 
 describe("token pool", () => {
-  const token = (expert: number) => [expert];
+  const token = (expert: number) => choices(1, expert);
   const seen = (pool: TokenPool) => {
     const { expertLoad } = pool.project(random(), { ...target(), ranks: 1, deviceOf: contiguous(EXPERTS, 1) });
     return [...expertLoad.keys()].filter((expert) => expertLoad[expert]! > 0);
@@ -129,16 +155,17 @@ describe("token pool", () => {
 
   it("copies what it is given", () => {
     const pool = new TokenPool(2, 1);
-    const chosen = Int32Array.of(4);
+    const chosen = choices(1, 4);
     pool.add(chosen);
-    chosen[0] = 9;
+    chosen.experts[0] = 9;
     expect(seen(pool)).to.deep.equal([4]);
   });
 
   it("goes on after save and restore as if it had never stopped, before and after the ring is full", () => {
-    const batches = [1, 2, 3, 4, 5, 6].map((seed) =>
-      randomChoices(20, uniformPopularity(EXPERTS), 1, TOP_K, random(seed)),
-    );
+    const batches = [1, 2, 3, 4, 5, 6].map((seed) => ({
+      slots: TOP_K,
+      experts: randomChoices(20, uniformPopularity(EXPERTS), 1, TOP_K, random(seed)),
+    }));
     for (const stop of [0, 1, 2, 3, 4, 5]) {
       const straight = new TokenPool(3, TOP_K);
       for (const batch of batches.slice(0, stop)) straight.add(batch);
@@ -156,28 +183,41 @@ describe("token pool", () => {
   it("refuses steps of another size, ids that are not whole tokens, and drawing from nothing", () => {
     const pool = new TokenPool(2, 2);
     expect(() => pool.project(random(), target())).to.throw("nothing to draw from; add a step first");
-    expect(() => pool.add([1, 2, 3])).to.throw(RangeError, "3 ids a step are not tokens of 2");
-    expect(() => pool.add([])).to.throw(RangeError, "0 ids");
-    pool.add([1, 2]);
-    expect(() => pool.add([1, 2, 3, 4])).to.throw(RangeError, "a step of 4 ids after steps of 2");
+    expect(() => pool.add(choices(2, 1, 2, 3))).to.throw(RangeError, "3 ids a step are not tokens of 2");
+    expect(() => pool.add(choices(2))).to.throw(RangeError, "0 ids");
+    expect(() => pool.add(choices(1, 1, 2))).to.throw(RangeError, "tokens of 1 slots, not of 2");
+    pool.add(choices(2, 1, 2));
+    expect(() => pool.add(choices(2, 1, 2, 3, 4))).to.throw(RangeError, "a step of 4 ids after steps of 2");
   });
 });
 
 describe("layer that stands for a target layer", () => {
   const map = (target: number, trained: number) =>
-    Array.from({ length: target }, (_, j) => layerFor(j, target, trained));
+    Array.from({ length: target }, (_, j) => layersFor(j, target, trained));
 
   it("lies at the same fraction of the depth", () => {
-    expect(map(4, 4)).to.deep.equal([0, 1, 2, 3]);
-    expect(map(6, 2)).to.deep.equal([0, 0, 0, 1, 1, 1]);
-    expect(map(2, 4)).to.deep.equal([1, 3]);
-    expect(map(1, 3)).to.deep.equal([1]);
-    expect(map(5, 3)).to.deep.equal([0, 0, 1, 2, 2]);
+    expect(map(4, 4)).to.deep.equal([[0], [1], [2], [3]]);
+    expect(map(6, 2)).to.deep.equal([[0], [0], [0], [1], [1], [1]]);
+    expect(map(5, 3)).to.deep.equal([[0], [0], [1], [2], [2]]);
+  });
+
+  it("is every trained layer of its part of the depth where there are more of those, each once", () => {
+    expect(map(1, 3)).to.deep.equal([[0, 1, 2]]);
+    expect(map(2, 4)).to.deep.equal([
+      [0, 1],
+      [2, 3],
+    ]);
+    expect(map(2, 3)).to.deep.equal([[0], [1, 2]]);
+    for (let trained = 1; trained <= 12; trained++) {
+      for (let target = 1; target < trained; target++) {
+        expect(map(target, trained).flat()).to.deep.equal(Array.from({ length: trained }, (_, layer) => layer));
+      }
+    }
   });
 
   it("gives trained layers equal parts of a target that is a multiple of them", () => {
     for (let trained = 1; trained <= 12; trained++) {
-      const mapped = map(4 * trained, trained);
+      const mapped = map(4 * trained, trained).flat();
       for (let layer = 0; layer < trained; layer++) expect(mapped.filter((each) => each === layer)).to.have.length(4);
     }
   });

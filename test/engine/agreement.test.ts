@@ -79,8 +79,8 @@ function compareGradients(wasm: Engine, tfjs: Engine, config: ReturnType<typeof 
   theirs.layers.forEach((layer, index) => {
     const own = ours.layers[index]!;
     expect(own.layer).to.equal(layer.layer);
-    expect([...own.chosen], "chosen experts").to.deep.equal([...layer.chosen]);
-    expect(relativeError(own.weights, layer.weights), "weights").to.be.below(1e-5);
+    expect([...own.assignment.experts], "chosen experts").to.deep.equal([...layer.assignment.experts]);
+    expect(relativeError(own.assignment.weights, layer.assignment.weights), "weights").to.be.below(1e-5);
     expect(own.balanceLoss).to.be.closeTo(layer.balanceLoss, 1e-6);
   });
   const [gradient, reference] = [wasm.gradient(), tfjs.gradient()];
@@ -117,4 +117,30 @@ describe("wasm engine and tfjs engine", () => {
       tfjs.close();
     });
   }
+
+  it("refuse batches and states of a wrong size in the same line, and change nothing", async () => {
+    const others = [{ model: { layers: 1 } }, { model: { feedForward: "dense" } }];
+    const states = await Promise.all(
+      others.map(async (changes) => {
+        const [wasm, tfjs] = await bothEngines(changes);
+        wasm.close();
+        return tfjs.save();
+      }),
+    );
+    for (const engine of await bothEngines({})) {
+      const before = engine.save();
+      expect(() => engine.train({ tokens: new Uint8Array(5) }, 0.01)).to.throw(
+        "a training batch has 5 bytes, expected 36",
+      );
+      expect(() => engine.evaluate(new Uint8Array(10))).to.throw("10 bytes to evaluate are not whole sequences of 9");
+      for (const state of states) {
+        expect(() => engine.load(state)).to.throw(/^the saved state has \d+ parameters, this model \d+$/);
+      }
+      expect(() => engine.load({ ...before, bias: before.bias.subarray(1) })).to.throw(
+        "the saved state has 15 selection biases, this model 16",
+      );
+      expect(engine.save()).to.deep.equal(before);
+      engine.close();
+    }
+  });
 });

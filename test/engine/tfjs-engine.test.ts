@@ -4,6 +4,7 @@ import type { Engine, TrainingResult } from "../../src/engine/engine.ts";
 import { type Parameter, parameterLayout, parameterNamed } from "../../src/engine/parameters.ts";
 import { forward } from "../../src/engine/tfjs/model.ts";
 import { openTfjsEngine } from "../../src/host/tfjs-engine.ts";
+import type { Assignment } from "../../src/routing/assignment.ts";
 import { relativeError } from "./relative-error.ts";
 import { batchFor, type Changes, livelier, smallRun } from "./small-run.ts";
 
@@ -12,10 +13,8 @@ const objective = ({ lossNatsPerByte, layers }: TrainingResult): number =>
   layers.reduce((sum, { balanceLoss }) => sum + balanceLoss, lossNatsPerByte);
 
 /** The experts of each token, whatever their order. */
-const expertSets = (chosen: Int32Array, topK: number): string[] =>
-  Array.from({ length: chosen.length / topK }, (_, t) =>
-    [...chosen.subarray(t * topK, (t + 1) * topK)].sort().join(" "),
-  );
+const expertSets = ({ tokens, slots, experts }: Assignment): string[] =>
+  Array.from({ length: tokens }, (_, t) => [...experts.subarray(t * slots, (t + 1) * slots)].sort().join(" "));
 
 const norm = (values: ArrayLike<number>) => relativeError(values, new Float64Array(values.length));
 
@@ -52,7 +51,7 @@ function slope(
     const result = engine.train(batch, 0);
     return {
       value: objective(result),
-      chosen: result.layers.map(({ chosen }) => expertSets(chosen, config.model.topK)),
+      chosen: result.layers.map(({ assignment }) => expertSets(assignment)),
     };
   };
   const [above, below] = [at(distance), at(-distance)];
@@ -193,7 +192,7 @@ describe("tfjs engine", () => {
       const config = smallRun(changes);
       const engine = await openTfjsEngine(config);
       const { layers } = engine.train(batchFor(config), 0);
-      return { gradient: engine.gradient(), chosen: layers.map(({ chosen }) => [...chosen]) };
+      return { gradient: engine.gradient(), chosen: layers.map(({ assignment }) => [...assignment.experts]) };
     };
     const whole = await gradientOf({ balance: [] });
     const parts = await gradientOf({ balance: [], training: { sequences: 2, microBatches: 2 } });
@@ -216,14 +215,14 @@ describe("tfjs engine", () => {
     const engine = await openTfjsEngine(config);
     const { layers } = engine.train(batchFor(config), 1e-3);
     const { bias } = engine.save();
-    layers.forEach(({ chosen }, layer) => {
+    layers.forEach(({ assignment: { experts } }, layer) => {
       for (let expert = 0; expert < 8; expert++) {
-        const load = chosen.filter((id) => id === expert).length;
-        expect(bias[layer * 8 + expert]).to.equal(start[expert]! + 0.25 * Math.sign(chosen.length / 8 - load));
+        const load = experts.filter((id) => id === expert).length;
+        expect(bias[layer * 8 + expert]).to.equal(start[expert]! + 0.25 * Math.sign(experts.length / 8 - load));
       }
     });
     expect(
-      layers[0]!.chosen.filter((id) => id === 1),
+      layers[0]!.assignment.experts.filter((id) => id === 1),
       "a large bias attracts every token",
     ).to.have.length(4 * 8);
   });

@@ -1,7 +1,7 @@
 /** What the wasm engine promises beside its gradient: the same bits on any number of threads, state, learning, faults. */
 import { expect } from "chai";
 import { randomStream } from "../../src/core/random.ts";
-import type { Engine, TrainingResult } from "../../src/engine/engine.ts";
+import type { Engine, RoutedLayer, TrainingResult } from "../../src/engine/engine.ts";
 import { parameterLayout, parameterNamed } from "../../src/engine/parameters.ts";
 import { openWasmEngine } from "../../src/host/wasm-engine.ts";
 import { adamw } from "./kernel-twins.ts";
@@ -35,10 +35,14 @@ const models: Record<string, Changes> = {
   },
 };
 
-const plainResult = ({ layers, ...rest }: TrainingResult) => ({
-  ...rest,
-  layers: layers.map((layer) => ({ ...layer, chosen: [...layer.chosen], weights: [...layer.weights] })),
-});
+/** The engine's arrays change with the next step. */
+const copyOf = (layers: readonly RoutedLayer[]) =>
+  layers.map(({ assignment: { experts, weights, ...sizes }, ...layer }) => ({
+    ...layer,
+    assignment: { ...sizes, experts: [...experts], weights: [...weights] },
+  }));
+
+const plainResult = ({ layers, ...rest }: TrainingResult) => ({ ...rest, layers: copyOf(layers) });
 
 /** Everything that a few steps leave behind. */
 async function trace(changes: Changes, threads: number, kernels = "plain") {
@@ -79,7 +83,7 @@ describe("wasm engine, threads", () => {
       [2, "2 threads"],
     ] as const) {
       const engine = await open({}, threads);
-      expect(engine.description).to.equal(`wasm, plain SIMD kernels, ${words}`);
+      expect(engine.description).to.equal(`wasm, plain SIMD kernels (the same bits everywhere), ${words}`);
       engine.close();
     }
     const relaxed = await open({}, 1, "relaxed");
@@ -109,11 +113,6 @@ describe("wasm engine, state", () => {
     expect(saved.bias.some((bias) => bias !== 0)).to.equal(true);
     engine.close();
     other.close();
-  });
-
-  it("refuses the state of another model", async () => {
-    const [engine, other] = [await open({}), await open({ model: { layers: 1 } })];
-    expect(() => engine.load(other.save())).to.throw(/the saved state has \d+ parameters, this model \d+/);
   });
 });
 
@@ -159,7 +158,7 @@ describe("wasm engine, evaluation", () => {
     const changes: Changes = { model: { context: 6 }, training: { sequences: 3 } };
     const engine = await open(changes, 2);
     const { layers } = engine.train(batchFor(smallRun(changes)), 0.01);
-    const before = { state: engine.save(), chosen: layers.map(({ chosen }) => chosen.slice()) };
+    const before = { state: engine.save(), layers: copyOf(layers) };
     const random = randomStream(4, "sequences");
     const tokens = Uint8Array.from({ length: 8 * 7 }, () => random.below(256)); // 8 = 3 + 3 + 2
     const together = engine.evaluate(tokens);
@@ -167,7 +166,7 @@ describe("wasm engine, evaluation", () => {
     expect([...together]).to.deep.equal(apart);
     expect(new Set(together).size).to.equal(8);
     expect(engine.evaluate(new Uint8Array(0))).to.have.length(0);
-    expect({ state: engine.save(), chosen: layers.map(({ chosen }) => chosen) }).to.deep.equal(before);
+    expect({ state: engine.save(), layers: copyOf(layers) }).to.deep.equal(before);
     engine.close();
   });
 
@@ -222,15 +221,6 @@ describe("wasm engine, faults", () => {
     engine.load(state);
     expect(engine.train(batchFor(config), 0).lossNatsPerByte).to.be.within(1e15, 1e25);
     expect(engine.firstNonFinite()).to.equal("gradient of layers.1.shared.down");
-    engine.close();
-  });
-
-  it("refuses batches of a wrong size in one line", async () => {
-    const engine = await open({});
-    expect(() => engine.train({ tokens: new Uint8Array(5) }, 0.01)).to.throw(
-      "a training batch has 5 bytes, expected 36",
-    );
-    expect(() => engine.evaluate(new Uint8Array(10))).to.throw("10 bytes to evaluate are not whole sequences of 9");
     engine.close();
   });
 

@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { experiment } from "../../experiments/imbalance-distribution.ts";
 import { randomStream } from "../../src/core/random.ts";
 import { type UniformChoice, uniformChoices } from "../../src/experiment/uniform-choices.ts";
+import { emptyAssignment } from "../../src/routing/assignment.ts";
 
 const tables = experiment.run({ trials: 20_000, seed: 2 });
 
@@ -99,19 +100,19 @@ describe("uniform choices", () => {
 
   for (const [name, { draw }] of Object.entries<UniformChoice>(uniformChoices)) {
     it(`${name} draws every expert equally often`, () => {
-      const chosen = new Int32Array(tokens * shape.topK);
-      draw(randomStream(1, name), tokens, shape, chosen);
+      const assignment = emptyAssignment(tokens, shape.topK);
+      draw(randomStream(1, name), shape, assignment);
       const counts = new Int32Array(shape.experts);
-      for (const expert of chosen) counts[expert]!++;
+      for (const expert of assignment.experts) counts[expert]!++;
       for (const count of counts) expect(count).to.be.closeTo(2000, 4.5 * Math.sqrt(2000));
     });
   }
 
   it("top-k and MoGE draw distinct experts, MoGE two of each group of four; independent draws repeat", () => {
     const rowsOf = (name: keyof typeof uniformChoices) => {
-      const chosen = new Int32Array(100 * shape.topK);
-      uniformChoices[name].draw(randomStream(1, name), 100, shape, chosen);
-      return Array.from({ length: 100 }, (_, t) => Array.from(chosen.subarray(t * 6, (t + 1) * 6)));
+      const assignment = emptyAssignment(100, shape.topK);
+      uniformChoices[name].draw(randomStream(1, name), shape, assignment);
+      return Array.from({ length: 100 }, (_, t) => Array.from(assignment.experts.subarray(t * 6, (t + 1) * 6)));
     };
     for (const name of ["topk", "moge"] as const) {
       for (const drawn of rowsOf(name)) expect(new Set(drawn).size).to.equal(6);

@@ -5,10 +5,11 @@
  * same up to order, not to be the very ids that one machine returned.
  */
 import type { Floats } from "../../src/core/floats.ts";
+import type { Routing } from "../../src/routing/route.ts";
 import { type Adapter, asNumber, type GoldenCase, type Json, matrixOf, numberOf } from "./golden-case.ts";
 import { limitsGroups, megatronRoute, topkFields } from "./megatron-topk-routing.ts";
 import { mogeRoute } from "./moge-pangu.ts";
-import { type RoutedBatch, routeBatch, scoreFunctionOf } from "./routed-batch.ts";
+import { chosenRows, routeBatch, scoreFunctionOf } from "./routed-batch.ts";
 
 const zLoss = { z_loss: "router z-loss" };
 
@@ -55,7 +56,7 @@ function deepSeekGate(golden: GoldenCase) {
   return { fields: fieldsOf(golden, batch, bias) };
 }
 
-function fieldsOf({ tags, input }: GoldenCase, batch: RoutedBatch, bias: Floats | undefined) {
+function fieldsOf({ tags, input }: GoldenCase, batch: Routing, bias: Floats | undefined) {
   const fields = topkFields(batch, input);
   if (!tags.includes("implementation-defined")) return fields;
   const valid = () => badChoice(batch, bias);
@@ -69,12 +70,10 @@ function fieldsOf({ tags, input }: GoldenCase, batch: RoutedBatch, bias: Floats 
 }
 
 /** What is wrong with the choice: an expert twice, or a better one left out. */
-function badChoice(
-  { routing, tokens, shape: { experts, topK } }: RoutedBatch,
-  bias: Floats | undefined,
-): string | undefined {
-  for (let t = 0; t < tokens; t++) {
-    const chosen = new Set(routing.chosen.subarray(t * topK, (t + 1) * topK));
+function badChoice(routing: Routing, bias: Floats | undefined): string | undefined {
+  const { experts, topK } = routing.shape;
+  for (const [t, row] of chosenRows(routing).entries()) {
+    const chosen = new Set(row);
     if (chosen.size !== topK) return `token ${t} has an expert twice`;
     const score = (expert: number) => routing.scores[t * experts + expert]! + (bias?.[expert] ?? 0);
     const worst = Math.min(...[...chosen].map(score));

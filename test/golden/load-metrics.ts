@@ -2,10 +2,11 @@
 import { loadMetrics } from "../../src/metrics/metrics.ts";
 import { deviceLoad } from "../../src/placement/device-load.ts";
 import { placements } from "../../src/placement/placements.ts";
+import type { Routing } from "../../src/routing/route.ts";
 import { type Adapter, type GoldenCase, matrixOf, numberOf } from "./golden-case.ts";
 import { megatronRoute } from "./megatron-topk-routing.ts";
 import { mogeRoute } from "./moge-pangu.ts";
-import { expertLoad, type RoutedBatch } from "./routed-batch.ts";
+import { expertLoad } from "./routed-batch.ts";
 
 /** For metrics that look at the load alone. */
 const anyBatch = { tokens: Number.NaN, topK: Number.NaN };
@@ -23,24 +24,19 @@ export const loadMetricCases: Adapter = (golden) => {
   };
 };
 
-/** @param deployment [layers, ranks, slots] expert in each slot; this project has no replicas yet */
+/** An expert's load is shared by its replicas. @param deployment [layers, ranks, slots] the expert in each slot */
 function ranksOfDeployment({ input }: GoldenCase) {
   const deployment = matrixOf(input, "deployment");
   const load = matrixOf(input, "expert_load");
   const [layers, ranks, slots] = deployment.sizes as [number, number, number];
   const experts = load.sizes.at(-1)!;
-  const layerOf = Array.from({ length: layers }, (_, l) =>
-    deployment.values.subarray(l * ranks * slots, (l + 1) * ranks * slots),
-  );
-  if (layerOf.some((held) => held.length !== experts || new Set(held).size !== experts))
-    return { skip: "expert replicas" };
-  const imbalance = layerOf.map((held, l) => {
-    const deviceOf = new Int32Array(experts);
-    held.forEach((expert, slot) => {
-      deviceOf[expert] = Math.floor(slot / slots);
-    });
-    const devices = deviceLoad(load.values.subarray(l * experts, (l + 1) * experts), deviceOf, ranks);
-    return loadMetrics["max-over-mean"].of(devices, anyBatch);
+  const rankOfSlot = placements.contiguous.place(ranks * slots, ranks);
+  const imbalance = Array.from({ length: layers }, (_, layer) => {
+    const held = deployment.values.subarray(layer * ranks * slots, (layer + 1) * ranks * slots);
+    const replicas = new Float64Array(experts);
+    for (const expert of held) replicas[expert] = replicas[expert]! + 1;
+    const ofSlot = held.map((expert) => load.values[layer * experts + expert]! / replicas[expert]!);
+    return loadMetrics["max-over-mean"].of(deviceLoad(ofSlot, rankOfSlot, ranks), anyBatch);
   });
   return { fields: { imbalance } };
 }
@@ -51,10 +47,10 @@ function imbalanceScores({ params, input }: GoldenCase) {
   const experts = logits.sizes.at(-1)!;
   const devices = numberOf(params, "num_devices");
   const groups = numberOf(params, "num_groups", devices);
-  const onDevices = (batch: RoutedBatch) =>
+  const onDevices = (batch: Routing) =>
     deviceLoad(expertLoad(batch), placements.contiguous.place(experts, devices), devices);
-  const score = ({ tokens, shape }: RoutedBatch, load: Float64Array) =>
-    loadMetrics["imbalance-score"].of(load, { tokens, topK: shape.topK });
+  const score = ({ assignment, shape }: Routing, load: Float64Array) =>
+    loadMetrics["imbalance-score"].of(load, { tokens: assignment.tokens, topK: shape.topK });
   const topk = megatronRoute(logits, { topk: numberOf(params, "topk") });
   const moge = mogeRoute(logits.values, experts, groups, topk.shape.topK / groups);
   return {

@@ -2,11 +2,14 @@
  * Family megatron_aux_losses: the switch loss of Megatron-LM over a micro-batch, over ranks, over the step so far and
  * over sequences. Padding is expressed by leaving the padded tokens out; a sequence is a rank of its own.
  */
+import { newStepLoad } from "../../src/balance/balance.ts";
+import type { LossContext } from "../../src/balance/rule.ts";
 import { switchLoss } from "../../src/balance/switch-loss.ts";
+import type { Routing } from "../../src/routing/route.ts";
 import type { RouterShape } from "../../src/routing/router.ts";
 import { type Adapter, type GoldenCase, MalformedCase, matrixOf, numberOf, rows } from "./golden-case.ts";
 import { megatronRoute } from "./megatron-topk-routing.ts";
-import { type BalancedBatch, balance, expertLoad, type RoutedBatch } from "./routed-batch.ts";
+import { type BalancedBatch, balance, expertLoad } from "./routed-batch.ts";
 
 export const megatronAuxLosses: Adapter = (golden) => {
   const { source, input } = golden;
@@ -20,7 +23,7 @@ export const megatronAuxLosses: Adapter = (golden) => {
 };
 
 /** Counts come from plain top-k of the scores, without bias, so the routing pass itself gives them. */
-function routed(values: Float64Array, experts: number, { params }: GoldenCase): RoutedBatch {
+function routed(values: Float64Array, experts: number, { params }: GoldenCase): Routing {
   return megatronRoute(
     { values, sizes: [experts] },
     { topk: params["topk"]!, score_function: params["score_function"] ?? "softmax" },
@@ -53,6 +56,10 @@ function microBatch(golden: GoldenCase) {
   };
 }
 
+/** The loss without its coefficient, which Megatron applies outside. */
+const unweighted = (context: LossContext) =>
+  switchLoss.evaluate(context, new Float64Array(context.shape.experts), { coefficient: 1, scope: "micro-batch" });
+
 /** The loss that one rank reports: counts of all, its own probabilities, divided by the tokens of all. */
 function lossOfRank(
   shape: RouterShape,
@@ -63,8 +70,8 @@ function lossOfRank(
   tokens: number,
 ) {
   const { experts } = shape;
-  const own = batch.probability.slice(rank * experts, (rank + 1) * experts);
-  return switchLoss.evaluate(load, loadTokens, own, tokens, shape, new Float64Array(experts));
+  const probabilitySum = batch.probability.slice(rank * experts, (rank + 1) * experts);
+  return unweighted({ shape, load, loadTokens, probabilitySum, tokens });
 }
 
 function tensorRanks(golden: GoldenCase) {
@@ -75,7 +82,7 @@ function tensorRanks(golden: GoldenCase) {
   const balanced = balance(batch, coefficient, "global-batch", ranks);
   const load = expertLoad(batch);
   const perRank = Array.from({ length: ranks }, (_, rank) => ({
-    aux_loss: coefficient * lossOfRank(batch.shape, load, batch.tokens, balanced, rank, batch.tokens),
+    aux_loss: coefficient * lossOfRank(batch.shape, load, ranks * local, balanced, rank, ranks * local),
     grad_aux_loss: balanced.gradient.slice(rank * local, (rank + 1) * local),
     local_tokens: local,
   }));
@@ -92,7 +99,7 @@ function globalBatch(golden: GoldenCase) {
   const { values, sizes } = matrixOf(golden.input, "logits");
   const [steps, ranks, local, experts] = sizes as [number, number, number, number];
   const coefficient = coefficientOf(golden);
-  const stepLoad = { load: new Float64Array(experts), tokens: 0 };
+  const stepLoad = newStepLoad(experts);
   const size = ranks * local * experts;
   const microbatches = Array.from({ length: steps }, (_, step) => {
     const batch = routed(values.subarray(step * size, (step + 1) * size), experts, golden);
@@ -151,6 +158,6 @@ function givenProbabilities(golden: GoldenCase) {
     else if (/uniform|1\/E|1\/\d/.test(String(words))) sum.fill(tokens / experts);
     else return { skip: `probabilities in words ('${String(words)}')` };
   }
-  const loss = switchLoss.evaluate(load, tokens, sum, tokens, shape, new Float64Array(experts));
+  const loss = unweighted({ shape, load, loadTokens: tokens, probabilitySum: sum, tokens });
   return { fields: { aux_loss: coefficientOf(golden) * loss } };
 }

@@ -1,6 +1,7 @@
 /** Family moge_pangu: the routing of Pangu Pro MoE, as the paper writes it and as Huawei's code runs it. */
 import type { Floats } from "../../src/core/floats.ts";
 import { routingPresets } from "../../src/routing/presets.ts";
+import type { Routing } from "../../src/routing/route.ts";
 import {
   type Adapter,
   type GoldenCase,
@@ -10,7 +11,15 @@ import {
   type Produced,
   rows,
 } from "./golden-case.ts";
-import { ascending, balance, expertLoad, type RoutedBatch, routeBatch, weightedSumGradient } from "./routed-batch.ts";
+import {
+  ascending,
+  balance,
+  chosenRows,
+  expertLoad,
+  routeBatch,
+  weightedSumGradient,
+  weightRows,
+} from "./routed-batch.ts";
 
 /** Routes with the published preset; the learned scale of each expert only where the case has one. */
 export function mogeRoute(
@@ -19,9 +28,9 @@ export function mogeRoute(
   groups: number,
   perGroup: number,
   expertScale?: Floats,
-): RoutedBatch {
-  const rule = { ...routingPresets["pangu-moge"].rule, ...(expertScale && { expertScale }) };
-  return routeBatch(logits, { experts, topK: groups * perGroup, groups }, rule);
+): Routing {
+  const settings = { ...routingPresets["pangu-moge"].settings, ...(expertScale && { expertScale }) };
+  return routeBatch(logits, { experts, topK: groups * perGroup, groups }, settings);
 }
 
 /** Huawei's code votes for any other number of `num_voted_experts`, whatever the size of the groups. */
@@ -48,13 +57,13 @@ export const mogePangu: Adapter = (golden) => {
   };
 };
 
-function routingFields(plain: RoutedBatch, scaled: RoutedBatch) {
-  const { topK, groups, experts } = scaled.shape;
+function routingFields(plain: Routing, scaled: Routing) {
+  const { groups, experts } = scaled.shape;
   const load = expertLoad(scaled);
-  const unscaled = rows(plain.routing.weights, topK);
+  const unscaled = weightRows(plain);
   return {
-    topk_experts: rows(scaled.routing.chosen, topK), // in the order of the groups, as the code gives them
-    topk_weights: rows(scaled.routing.weights, topK),
+    topk_experts: chosenRows(scaled), // in the order of the groups, as the code gives them
+    topk_weights: weightRows(scaled),
     topk_weights_before_router_scale: unscaled,
     ...ascending(scaled),
     tokens_per_expert: load,
@@ -63,7 +72,7 @@ function routingFields(plain: RoutedBatch, scaled: RoutedBatch) {
   };
 }
 
-function lossFields(plain: RoutedBatch, scaled: RoutedBatch, input: JsonObject) {
+function lossFields(plain: Routing, scaled: Routing, input: JsonObject) {
   const { loss, gradient } = balance(plain, 1);
   return {
     aux_loss_alpha1: loss,
@@ -73,29 +82,28 @@ function lossFields(plain: RoutedBatch, scaled: RoutedBatch, input: JsonObject) 
 }
 
 /** What each rank of an expert-parallel group sees: its whole groups, ids counted from its own first expert. */
-function rankFields({ routing, shape }: RoutedBatch, ranks: number) {
+function rankFields(routing: Routing, ranks: number) {
+  const { shape } = routing;
   const perRank = shape.topK / ranks;
   const firstOf = (rank: number) => (rank * shape.experts) / ranks;
   const fields: Record<string, Produced> = {};
   for (let rank = 0; rank < ranks; rank++) {
     const mine = (row: number[]) => row.slice(rank * perRank, (rank + 1) * perRank);
     fields[`rank${rank}`] = {
-      topk_local_experts: rows(routing.chosen, shape.topK).map((row) => mine(row).map((id) => id - firstOf(rank))),
-      topk_weights: rows(routing.weights, shape.topK).map(mine),
+      topk_local_experts: chosenRows(routing).map((row) => mine(row).map((id) => id - firstOf(rank))),
+      topk_weights: weightRows(routing).map(mine),
     };
   }
   return fields;
 }
 
 /** The routed output of a block whose expert e multiplies its input by a gain. */
-function outputFields({ routing, shape: { topK } }: RoutedBatch, { input }: GoldenCase) {
+function outputFields(routing: Routing, { input }: GoldenCase) {
   if (!input["expert_gain"]) return {};
   const gain = matrixOf(input, "expert_gain").values;
   const hidden = matrixOf(input, "hidden");
-  const weights = rows(routing.weights, topK);
-  const factor = rows(routing.chosen, topK).map((row, t) =>
-    total(row.map((expert, j) => weights[t]![j]! * gain[expert]!)),
-  );
+  const weights = weightRows(routing);
+  const factor = chosenRows(routing).map((row, t) => total(row.map((expert, j) => weights[t]![j]! * gain[expert]!)));
   return { routed_output: rows(hidden.values, hidden.sizes.at(-1)!).map((row, t) => row.map((x) => x * factor[t]!)) };
 }
 

@@ -1,52 +1,54 @@
 /** Runs one batch of logits through the project's routing and balancing, and gives the results the cases ask for. */
-import { addProbabilityGradient, balancingLoss, type StepLoad, sumSequence } from "../../src/balance/balance.ts";
-import type { BalanceSetting } from "../../src/balance/rules.ts";
+import {
+  balanceBackward,
+  balanceForward,
+  countSequence,
+  newBalance,
+  newStepLoad,
+  type StepLoad,
+} from "../../src/balance/balance.ts";
+import type { BalanceScope } from "../../src/balance/rule.ts";
 import type { Floats } from "../../src/core/floats.ts";
+import { countLoad } from "../../src/routing/assignment.ts";
 import { weigh } from "../../src/routing/gates.ts";
 import {
-  countLoad,
-  emptyRouting,
+  newRouting,
   type Routing,
-  type RoutingRule,
+  type RoutingSettings,
   route,
   routeBackward,
+  score,
 } from "../../src/routing/route.ts";
 import type { RouterShape } from "../../src/routing/router.ts";
 import { type ScoreFunctionName, scoreFunctions } from "../../src/routing/scores.ts";
 import { rows } from "./golden-case.ts";
 
-export interface RoutedBatch {
-  /** [T, N] */
-  readonly logits: Floats;
-  readonly tokens: number;
-  readonly shape: RouterShape;
-  readonly rule: RoutingRule;
-  readonly routing: Routing;
-}
-
-/** @param choice [T, K] experts that the caller chose; without it the rule chooses */
+/** @param choice [T, K] experts that the caller chose; without it the router chooses */
 export function routeBatch(
   logits: Floats,
   shape: RouterShape,
-  rule: RoutingRule,
+  settings: RoutingSettings,
   { bias, choice }: { bias?: Floats | undefined; choice?: Int32Array | undefined } = {},
-): RoutedBatch {
-  const tokens = logits.length / shape.experts;
-  const routing = emptyRouting(tokens, shape);
-  if (choice === undefined) route(logits, bias, 0, tokens, shape, rule, routing);
+): Routing {
+  const routing = newRouting(logits, shape, settings);
+  if (choice === undefined) route(routing, bias);
   else {
-    const { forward } = scoreFunctions[rule.scoreFunction];
-    for (let t = 0; t < tokens; t++) forward(logits, routing.scores, t * shape.experts, shape.experts);
-    routing.chosen.set(choice);
-    weigh(routing.scores, routing.chosen, 0, tokens, shape, rule, routing.weights);
+    score(routing);
+    routing.assignment.experts.set(choice);
+    weigh(routing);
   }
-  return { logits, tokens, shape, rule, routing };
+  return routing;
 }
 
+/** The experts of each token, as the router ordered them. */
+export const chosenRows = ({ assignment: { slots, experts } }: Routing): number[][] => rows(experts, slots);
+
+export const weightRows = ({ assignment: { slots, weights } }: Routing): number[][] => rows(weights, slots);
+
 /** Experts of each token in ascending order, their weights beside them. */
-export function ascending({ routing, shape: { topK } }: RoutedBatch): { experts: number[][]; weights: number[][] } {
-  const weights = rows(routing.weights, topK);
-  const pairs = rows(routing.chosen, topK).map((row, t) =>
+export function ascending(routing: Routing): { experts: number[][]; weights: number[][] } {
+  const weights = weightRows(routing);
+  const pairs = chosenRows(routing).map((row, t) =>
     row.map((expert, j) => ({ expert, weight: weights[t]![j]! })).sort((a, b) => a.expert - b.expert),
   );
   return {
@@ -55,18 +57,18 @@ export function ascending({ routing, shape: { topK } }: RoutedBatch): { experts:
   };
 }
 
-export function expertLoad({ routing, tokens, shape }: RoutedBatch): Float64Array {
+export function expertLoad({ assignment, shape }: Routing): Float64Array {
   const load = new Float64Array(shape.experts);
-  countLoad(routing.chosen, 0, tokens, shape.topK, load);
+  countLoad(assignment, load);
   return load;
 }
 
 /** d Σ weight·v / d logits, [T, N]. @param v [T, N] */
-export function weightedSumGradient({ logits, routing, tokens, shape, rule }: RoutedBatch, v: Floats): number[][] {
-  const { experts, topK } = shape;
-  const byWeight = Float64Array.from(routing.chosen, (expert, j) => v[Math.floor(j / topK) * experts + expert]!);
-  const byLogit = new Float64Array(logits.length);
-  routeBackward(logits, routing, byWeight, 0, tokens, shape, rule, undefined, byLogit);
+export function weightedSumGradient(routing: Routing, v: Floats): number[][] {
+  const { experts } = routing.shape;
+  const byWeight = Float64Array.from(chosenRows(routing).flatMap((row, t) => row.map((e) => v[t * experts + e]!)));
+  const byLogit = new Float64Array(routing.logits.length);
+  routeBackward(routing, { weights: byWeight, logits: byLogit });
   return rows(byLogit, experts);
 }
 
@@ -75,43 +77,35 @@ export interface BalancedBatch {
   /** Mean over the ranks, coefficient applied. */
   readonly loss: number;
   /** [ranks, N] */
-  readonly load: Float64Array;
+  readonly load: Floats;
   /** [ranks, N] summed probabilities */
-  readonly probability: Float64Array;
+  readonly probability: Floats;
   /** d loss / d logits, [T, N] */
   readonly gradient: number[][];
 }
 
 /**
- * @param batch its tokens are `ranks` runs of equal length
+ * @param routing its tokens are `ranks` runs of equal length
  * @param stepLoad the counts of the step so far; a fresh one without it
  */
 export function balance(
-  { logits, routing, tokens, shape, rule }: RoutedBatch,
+  routing: Routing,
   coefficient: number,
-  scope: "micro-batch" | "global-batch" = "micro-batch",
+  scope: BalanceScope = "micro-batch",
   ranks = 1,
-  stepLoad: StepLoad = { load: new Float64Array(shape.experts), tokens: 0 },
+  stepLoad: StepLoad = newStepLoad(routing.shape.experts),
 ): BalancedBatch {
-  const { experts } = shape;
-  const { scoreFunction } = rule;
-  const length = tokens / ranks;
-  const load = new Float64Array(ranks * experts);
-  const probability = new Float64Array(ranks * experts);
-  for (let rank = 0; rank < ranks; rank++) {
-    sumSequence(routing.scores, routing.chosen, rank, length, shape, scoreFunction, load, probability);
-  }
-  const settings: BalanceSetting[] = [{ rule: "switch-loss", coefficient, scope }];
-  const byProbability = new Float64Array(ranks * experts);
-  const loss = balancingLoss(settings, load, probability, length, ranks, shape, stepLoad, byProbability);
+  const { shape, assignment, logits } = routing;
+  const settings = [{ rule: "switch-loss", coefficient, scope }] as const;
+  const sequenceLength = assignment.tokens / ranks;
+  const state = newBalance({ settings, shape, ranks, sequenceLength }, ranks, stepLoad);
+  for (let rank = 0; rank < ranks; rank++) countSequence(state, routing, rank);
+  const loss = balanceForward(state);
   const byLogit = new Float64Array(logits.length);
-  const none = new Float64Array(routing.weights.length);
-  const byScore = (token: number, scoreGradient: Float64Array) => {
-    const row = Math.floor(token / length) * experts;
-    addProbabilityGradient(routing.scores, token * experts, byProbability, row, scoreFunction, scoreGradient);
-  };
-  routeBackward(logits, routing, none, 0, tokens, shape, rule, byScore, byLogit);
-  return { loss, load, probability, gradient: rows(byLogit, experts) };
+  const noWeights = new Float64Array(assignment.weights.length);
+  routeBackward(routing, { weights: noWeights, logits: byLogit }, balanceBackward(state, routing));
+  const { sequenceLoad: load, sequenceProbability: probability } = state;
+  return { loss, load, probability, gradient: rows(byLogit, shape.experts) };
 }
 
 /** @throws Error if the name is none of the project's */

@@ -44,6 +44,13 @@ describe("expectedImbalanceScore", () => {
     expect(at(256) / at(64)).to.be.closeTo(0.5, 1e-15);
     expect(expectedImbalanceScore({ ...figure, topK: 64 }, 16, "distinct")).to.equal(0);
   });
+
+  it("is 0 for a single expert, which every token takes", () => {
+    const single = { experts: 1, topK: 1, devices: 1 };
+    for (const mode of ["distinct", "with-replacement"] as const) {
+      expect(expectedImbalanceScore(single, 16, mode)).to.be.closeTo(0, 1e-14);
+    }
+  });
 });
 
 describe("balancedTokenProbability", () => {

@@ -1,16 +1,19 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import { type Assignment, emptyAssignment, NO_EXPERT } from "../../src/routing/assignment.ts";
 import { moge } from "../../src/routing/moge.ts";
 import type { Router, RouterShape } from "../../src/routing/router.ts";
 import { routers } from "../../src/routing/routers.ts";
 import { topk } from "../../src/routing/topk.ts";
 
 function select(router: Router, scores: Float64Array, shape: RouterShape, bias?: Float64Array): number[][] {
-  const tokens = scores.length / shape.experts;
-  const chosen = new Int32Array(tokens * shape.topK).fill(-1);
-  router.select(scores, bias, 0, tokens, shape, chosen);
-  return Array.from({ length: tokens }, (_, t) => Array.from(chosen.subarray(t * shape.topK, (t + 1) * shape.topK)));
+  const assignment = emptyAssignment(scores.length / shape.experts, shape.topK);
+  router.select({ shape, scores, bias, first: 0, last: assignment.tokens }, assignment);
+  return rowsOf(assignment);
 }
+
+const rowsOf = ({ tokens, slots, experts }: Assignment) =>
+  Array.from({ length: tokens }, (_, t) => Array.from(experts.subarray(t * slots, (t + 1) * slots)));
 
 /** Sizes that grouped routers take too. */
 const shapes = fc
@@ -48,8 +51,11 @@ function bestOf(scores: ArrayLike<number>, candidates: number[], count: number):
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 for (const [name, router] of Object.entries<Router>(routers)) {
+  const { promises } = router;
   describe(`router ${name}`, () => {
-    it("gives every token K distinct experts that exist", () => {
+    const promised = (promise: boolean) => (promise ? it : () => undefined);
+
+    promised(promises.distinct)("gives every token K distinct experts that exist", () => {
       fc.assert(
         fc.property(batch(tied), ({ shape, scores }) => {
           expect(router.contradiction(shape)).to.equal(undefined);
@@ -61,7 +67,7 @@ for (const [name, router] of Object.entries<Router>(routers)) {
       );
     });
 
-    it("of equal scores in one group takes the lower ids", () => {
+    promised(promises.byScore)("of equal scores in one group takes the lower ids", () => {
       fc.assert(
         fc.property(batch(tied), ({ shape, scores }) => {
           const size = shape.experts / shape.groups;
@@ -76,46 +82,51 @@ for (const [name, router] of Object.entries<Router>(routers)) {
       );
     });
 
-    it("follows the experts when they are renumbered within the groups and the groups among themselves", () => {
-      const cases = batch(distinct).chain(({ shape, scores }) =>
-        fc.record({
-          shape: fc.constant(shape),
-          scores: fc.constant(scores),
-          groupOrder: distinct(shape.groups),
-          order: distinct(shape.experts / shape.groups),
-        }),
-      );
-      fc.assert(
-        fc.property(cases, ({ shape, scores, groupOrder, order }) => {
-          const size = order.length;
-          const rank = (values: Float64Array, i: number) => Math.round(values[i]! * values.length);
-          const renumbered = (expert: number) =>
-            rank(groupOrder, Math.floor(expert / size)) * size + rank(order, expert % size);
-          const moved = new Float64Array(scores.length);
-          scores.forEach((score, at) => {
-            moved[at - (at % shape.experts) + renumbered(at % shape.experts)] = score;
-          });
-          const before = select(router, scores, shape).map((row) => row.map(renumbered).sort((a, b) => a - b));
-          const after = select(router, moved, shape).map((row) => [...row].sort((a, b) => a - b));
-          expect(after).to.deep.equal(before);
-        }),
-      );
-    });
+    promised(promises.equivariant)(
+      "follows the experts when they are renumbered within the groups and the groups among themselves",
+      () => {
+        const cases = batch(distinct).chain(({ shape, scores }) =>
+          fc.record({
+            shape: fc.constant(shape),
+            scores: fc.constant(scores),
+            groupOrder: distinct(shape.groups),
+            order: distinct(shape.experts / shape.groups),
+          }),
+        );
+        fc.assert(
+          fc.property(cases, ({ shape, scores, groupOrder, order }) => {
+            const size = order.length;
+            const rank = (values: Float64Array, i: number) => Math.round(values[i]! * values.length);
+            const renumbered = (expert: number) =>
+              rank(groupOrder, Math.floor(expert / size)) * size + rank(order, expert % size);
+            const moved = new Float64Array(scores.length);
+            scores.forEach((score, at) => {
+              moved[at - (at % shape.experts) + renumbered(at % shape.experts)] = score;
+            });
+            const before = select(router, scores, shape).map((row) => row.map(renumbered).sort((a, b) => a - b));
+            const after = select(router, moved, shape).map((row) => [...row].sort((a, b) => a - b));
+            expect(after).to.deep.equal(before);
+          }),
+        );
+      },
+    );
 
-    it("treats every token by itself: a part of the batch gives the same choice as the whole", () => {
-      fc.assert(
-        fc.property(batch(tied), ({ shape, scores }) => {
-          const whole = select(router, scores, shape);
-          const chosen = new Int32Array(3 * shape.topK).fill(-1);
-          router.select(scores, undefined, 1, 2, shape, chosen);
-          expect(Array.from(chosen.subarray(shape.topK, 2 * shape.topK))).to.deep.equal(whole[1]);
-          expect(chosen[0], "token 0 left alone").to.equal(-1);
-          expect(chosen.at(-1), "token 2 left alone").to.equal(-1);
-        }),
-      );
-    });
+    promised(promises.perToken)(
+      "treats every token by itself: a part of the batch gives the same choice as the whole",
+      () => {
+        fc.assert(
+          fc.property(batch(tied), ({ shape, scores }) => {
+            const whole = select(router, scores, shape);
+            const part = emptyAssignment(3, shape.topK);
+            router.select({ shape, scores, first: 1, last: 2 }, part);
+            const untouched = new Array<number>(shape.topK).fill(NO_EXPERT);
+            expect(rowsOf(part)).to.deep.equal([untouched, whole[1], untouched]);
+          }),
+        );
+      },
+    );
 
-    it("with a bias chooses as if the scores were the biased ones", () => {
+    promised(promises.byScore)("with a bias chooses as if the scores were the biased ones", () => {
       const cases = batch(tied).chain((drawn) =>
         fc.record({ drawn: fc.constant(drawn), bias: tied(drawn.shape.experts) }),
       );

@@ -8,7 +8,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { RunConfig } from "../../config/schema.ts";
 import type { Floats } from "../../core/floats.ts";
-import { emptyRouting, type RoutingRule, route } from "../../routing/route.ts";
+import type { Assignment } from "../../routing/assignment.ts";
+import { newRouting, type RoutingSettings, route } from "../../routing/route.ts";
 import { VOCABULARY } from "../parameters.ts";
 import { scoresOf, weightsOf } from "./routing.ts";
 
@@ -20,9 +21,9 @@ export interface RoutedTokens {
   readonly layer: number;
   /** [T, N] */
   readonly scores: tf.Tensor;
-  /** [T, K], a constant to the gradient */
-  readonly chosen: Int32Array;
-  /** [T, N], zero where an expert is not chosen */
+  /** Its experts are a constant to the gradient. */
+  readonly assignment: Assignment;
+  /** [T, N] gate weights, zero where an expert is not chosen */
   readonly weights: tf.Tensor;
 }
 
@@ -88,12 +89,11 @@ function weightedExperts(
   return tf.matMul(tf.reshape(weighted, [-1, (experts * twice) / 2]), tf.reshape(down, [-1, hiddenSize]));
 }
 
-/** The router's choice for all tokens, from downloaded logits [T, N]. @returns [T, K] */
-function choose(logits: tf.Tensor, bias: Floats, model: RunConfig["model"], rule: RoutingRule): Int32Array {
-  const tokens = logits.shape[0];
-  const routing = emptyRouting(tokens, model);
-  route(logits.dataSync() as Float32Array, bias, 0, tokens, model, rule, routing);
-  return routing.chosen;
+/** The router's choice for all tokens, from downloaded logits [T, N]. */
+function choose(logits: tf.Tensor, bias: Floats, model: RunConfig["model"], settings: RoutingSettings): Assignment {
+  const routing = newRouting(logits.dataSync() as Float32Array, model, settings);
+  route(routing, bias);
+  return routing.assignment;
 }
 
 /**
@@ -105,7 +105,7 @@ export function forward(
   parameters: ParameterTensors,
   tokens: Uint8Array,
   bias: readonly Floats[],
-  { model, router: rule }: Pick<RunConfig, "model" | "router">,
+  { model, router }: Pick<RunConfig, "model" | "router">,
 ): Forward {
   const routed: RoutedTokens[] = [];
   const stream: [string, tf.Tensor][] = [];
@@ -113,10 +113,10 @@ export function forward(
   const feedForward = (x: tf.Tensor, layer: number): tf.Tensor => {
     if (model.feedForward === "dense") return swiglu(x, parameters, `layers.${layer}.dense`);
     const logits = tf.matMul(x, parameters(`layers.${layer}.router`));
-    const chosen = choose(logits, bias[routed.length]!, model, rule);
-    const scores = scoresOf(logits, rule);
-    const weights = weightsOf(scores, chosen, model, rule);
-    routed.push({ layer, scores, chosen, weights });
+    const assignment = choose(logits, bias[routed.length]!, model, router);
+    const scores = scoresOf(logits, router);
+    const weights = weightsOf(scores, assignment, router);
+    routed.push({ layer, scores, assignment, weights });
     const experts = `layers.${layer}.experts`;
     const sum = weightedExperts(x, weights, parameters(`${experts}.up`), parameters(`${experts}.down`));
     return model.sharedExperts > 0 ? tf.add(sum, swiglu(x, parameters, `layers.${layer}.shared`)) : sum;

@@ -5,11 +5,11 @@
  * A new score function, normalisation or balancing loss needs one line in a table here to run in this engine.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { StepLoad } from "../../balance/balance.ts";
-import type { BalancingLoss, BiasRule } from "../../balance/rule.ts";
-import { type BalanceSetting, balancingRules } from "../../balance/rules.ts";
-import { countLoad, type RoutingRule } from "../../routing/route.ts";
-import type { RouterShape } from "../../routing/router.ts";
+import type { Balance } from "../../balance/balance.ts";
+import { type BalanceSetting, isLoss } from "../../balance/rules.ts";
+import { type Assignment, countLoad, NO_EXPERT } from "../../routing/assignment.ts";
+import { DEFAULT_EPSILON, epsilonOf } from "../../routing/gates.ts";
+import type { RoutingSettings } from "../../routing/route.ts";
 import { scoreFunctions } from "../../routing/scores.ts";
 
 type Table<Entry> = Readonly<Record<string, Entry>>;
@@ -21,12 +21,11 @@ const scoreExpressions: Table<(logits: tf.Tensor) => tf.Tensor> = {
   sqrtsoftplus: (logits) => tf.sqrt(tf.softplus(logits)),
 };
 
-/** Keeps a sum of vanished scores from dividing by zero; the same as in routing/gates.ts. */
-const EPSILON = 1e-20;
-const dividedBySum = (rows: tf.Tensor): tf.Tensor => tf.div(rows, tf.add(tf.sum(rows, -1, true), EPSILON));
+const dividedBySum = (rows: tf.Tensor, epsilon: number = DEFAULT_EPSILON): tf.Tensor =>
+  tf.div(rows, tf.add(tf.sum(rows, -1, true), epsilon));
 
 /** Scores of the chosen, zero elsewhere [T, N] → weights [T, N]. */
-const normalisationExpressions: Table<(chosenScores: tf.Tensor) => tf.Tensor> = {
+const normalisationExpressions: Table<(chosenScores: tf.Tensor, epsilon: number) => tf.Tensor> = {
   none: (chosenScores) => chosenScores,
   chosen: dividedBySum,
 };
@@ -44,64 +43,66 @@ function expression<Entry>(table: Table<Entry>, what: string, name: string): Ent
   );
 }
 
-/** The losses among the balancing rules of a config. */
-function balancingLosses(settings: readonly BalanceSetting[]): readonly BalanceSetting[] {
-  return settings.filter(({ rule }) => (balancingRules[rule] as BalancingLoss | BiasRule).kind === "loss");
-}
-
 /** Throws, naming it, if a setting has no expression here. */
-export function assertExpressible(rule: RoutingRule, balance: readonly BalanceSetting[]): void {
-  expression(scoreExpressions, "score function", rule.scoreFunction);
-  expression(normalisationExpressions, "normalisation", rule.normalisation);
-  for (const { rule: name } of balancingLosses(balance)) expression(lossExpressions, "balancing loss", name);
+export function assertExpressible(settings: RoutingSettings, balance: readonly BalanceSetting[]): void {
+  expression(scoreExpressions, "score function", settings.scoreFunction);
+  expression(normalisationExpressions, "normalisation", settings.normalisation);
+  for (const { rule } of balance.filter(isLoss)) expression(lossExpressions, "balancing loss", rule);
 }
 
 /** @param logits [T, N] @returns [T, N] */
-export function scoresOf(logits: tf.Tensor, rule: RoutingRule): tf.Tensor {
-  return expression(scoreExpressions, "score function", rule.scoreFunction)(logits);
+export function scoresOf(logits: tf.Tensor, { scoreFunction }: RoutingSettings): tf.Tensor {
+  return expression(scoreExpressions, "score function", scoreFunction)(logits);
 }
 
-/** The gate weights, zero where an expert is not chosen. @param scores [T, N] @param chosen [T, K] @returns [T, N] */
-export function weightsOf(
-  scores: tf.Tensor,
-  chosen: Int32Array,
-  { experts, topK }: RouterShape,
-  rule: RoutingRule,
-): tf.Tensor {
-  const mask = new Float32Array((chosen.length / topK) * experts);
-  for (let j = 0; j < chosen.length; j++) mask[Math.floor(j / topK) * experts + chosen[j]!] = 1;
-  const chosenScores = tf.mul(scores, tf.tensor2d(mask, [mask.length / experts, experts]));
-  return tf.mul(expression(normalisationExpressions, "normalisation", rule.normalisation)(chosenScores), rule.scale);
+/** The gate weights, zero where an expert is not chosen. @param scores [T, N] @returns [T, N] */
+export function weightsOf(scores: tf.Tensor, assignment: Assignment, settings: RoutingSettings): tf.Tensor {
+  const { normalisation, scale, expertScale } = settings;
+  const experts = scores.shape[1]!;
+  const mask = new Float32Array(scores.size);
+  assignment.experts.forEach((expert, j) => {
+    if (expert !== NO_EXPERT) mask[Math.floor(j / assignment.slots) * experts + expert] = 1;
+  });
+  const chosenScores = tf.mul(scores, tf.tensor2d(mask, [assignment.tokens, experts]));
+  const normalised = expression(
+    normalisationExpressions,
+    "normalisation",
+    normalisation,
+  )(chosenScores, epsilonOf(settings));
+  const weights = tf.mul(normalised, scale);
+  return expertScale === undefined ? weights : tf.mul(weights, tf.tensor1d(Float32Array.from(expertScale)));
 }
+
+/** What the losses need of a layer's balancing. */
+export type BalanceInput = Pick<Balance, "settings" | "shape" | "ranks" | "stepLoad">;
 
 /**
  * The balancing losses of one layer and micro-batch, coefficients applied, mean over the virtual ranks.
- * @param scores [T, N] @param chosen [T, K]; each rank holds an equal run of the tokens
- * @param stepLoad counts before this micro-batch on entry; includes it on return
+ * Each rank holds an equal run of the tokens. The step's load is counts before this micro-batch on entry and
+ * includes it on return.
+ * @param scores [T, N]
  */
 export function balancingLossOf(
-  settings: readonly BalanceSetting[],
+  { settings, shape, ranks, stepLoad }: BalanceInput,
   scores: tf.Tensor,
-  chosen: Int32Array,
-  ranks: number,
-  { experts, topK }: RouterShape,
-  rule: RoutingRule,
-  stepLoad: StepLoad,
+  assignment: Assignment,
+  { scoreFunction }: RoutingSettings,
 ): tf.Tensor {
-  const tokens = chosen.length / topK / ranks;
-  countLoad(chosen, 0, tokens * ranks, topK, stepLoad.load);
-  stepLoad.tokens += tokens * ranks;
-  const probabilities = scoreFunctions[rule.scoreFunction].sumsToOne ? scores : dividedBySum(scores);
+  const { experts, topK } = shape;
+  const tokens = assignment.tokens / ranks;
+  countLoad(assignment, stepLoad.load);
+  stepLoad.tokens += assignment.tokens;
+  const probabilities = scoreFunctions[scoreFunction].sumsToOne ? scores : dividedBySum(scores);
   let total: tf.Tensor = tf.scalar(0);
   for (let rank = 0; rank < ranks; rank++) {
     const load = new Float64Array(experts);
-    countLoad(chosen, rank * tokens, (rank + 1) * tokens, topK, load);
+    countLoad(assignment, load, { first: rank * tokens, last: (rank + 1) * tokens });
     const meanProbability = tf.mean(tf.slice(probabilities, [rank * tokens, 0], [tokens, experts]), 0);
-    for (const setting of balancingLosses(settings)) {
-      const counted = setting["scope"] === "global-batch" ? stepLoad : { load, tokens };
+    for (const { rule, scope, coefficient } of settings.filter(isLoss)) {
+      const counted = scope === "global-batch" ? stepLoad : { load, tokens };
       const loadShare = tf.tensor1d(Float32Array.from(counted.load, (n) => n / (topK * counted.tokens)));
-      const loss = expression(lossExpressions, "balancing loss", setting.rule)(loadShare, meanProbability, experts);
-      total = tf.add(total, tf.mul(loss, Number(setting["coefficient"]) / ranks));
+      const loss = expression(lossExpressions, "balancing loss", rule)(loadShare, meanProbability, experts);
+      total = tf.add(total, tf.mul(loss, coefficient / ranks));
     }
   }
   return total;

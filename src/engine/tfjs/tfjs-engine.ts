@@ -5,17 +5,24 @@
  * The backend is opened in host/tfjs-engine.ts.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { type StepLoad, updateBias } from "../../balance/balance.ts";
+import { newStepLoad, type StepLoad, updateBias } from "../../balance/balance.ts";
 import type { RunConfig } from "../../config/schema.ts";
+import { mean } from "../../core/statistics.ts";
+import { NO_EXPERT } from "../../routing/assignment.ts";
+import { checkEvaluationTokens, checkState, checkTrainingTokens } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
 import { initialParameters, type Parameter, parameterCount, parameterLayout } from "../parameters.ts";
 import { adamw, clipFactor, gradientNorm } from "./adamw.ts";
 import { type Forward, forward } from "./model.ts";
 import { assertExpressible, balancingLossOf } from "./routing.ts";
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-/** A layer of the step in the making. */
-type StepLayer = Mutable<RoutedLayer> & { readonly stepLoad: StepLoad };
+/** What a layer has done so far in the step. */
+interface StepLayer {
+  readonly experts: Int32Array;
+  readonly weights: Float32Array;
+  readonly stepLoad: StepLoad;
+  balanceLoss: number;
+}
 
 export class TfjsEngine implements Engine {
   readonly description: string;
@@ -54,7 +61,8 @@ export class TfjsEngine implements Engine {
 
   train({ tokens }: TrainingBatch, learningRate: number): TrainingResult {
     const { training, balance } = this.config;
-    const layers = this.bias.map((_, index) => this.emptyLayer(index));
+    checkTrainingTokens(tokens, this.config);
+    const layers = this.bias.map(() => this.newLayer());
     const microBatchBytes = tokens.length / training.microBatches;
     this.useBackend();
     this.badPlace = undefined;
@@ -70,12 +78,13 @@ export class TfjsEngine implements Engine {
     this.step++;
     adamw(this.layout, parameters, firstMoment, secondMoment, stepGradient, factor, this.step, learningRate, training);
     for (const [index, { stepLoad }] of layers.entries()) updateBias(balance, this.bias[index]!, stepLoad.load);
-    return { lossNatsPerByte: loss, gradientNorm: norm, layers };
+    return { lossNatsPerByte: loss, gradientNorm: norm, layers: layers.map((done, layer) => this.routed(done, layer)) };
   }
 
   evaluate(tokens: Uint8Array): Float64Array {
     const { context } = this.config.model;
     const length = context + 1;
+    checkEvaluationTokens(tokens, this.config);
     const losses = new Float64Array(tokens.length / length);
     const together = this.config.training.sequences; // so that it takes no more memory than a training step
     this.useBackend();
@@ -110,8 +119,10 @@ export class TfjsEngine implements Engine {
     };
   }
 
-  load({ step, parameters, firstMoment, secondMoment, bias }: EngineState): void {
+  load(state: EngineState): void {
+    const { step, parameters, firstMoment, secondMoment, bias } = state;
     const { experts } = this.config.model;
+    checkState(state, { parameters: this.parameters.length, biases: this.bias.length * experts });
     this.step = step;
     this.parameters.set(parameters);
     this.firstMoment.set(firstMoment);
@@ -138,17 +149,21 @@ export class TfjsEngine implements Engine {
     return (name) => byName.get(name)!;
   }
 
-  private emptyLayer(layer: number): StepLayer {
+  private newLayer(): StepLayer {
     const { experts, topK, context } = this.config.model;
     const { microBatches, ranks, sequences } = this.config.training;
-    const assignments = microBatches * ranks * sequences * context * topK;
+    const slots = microBatches * ranks * sequences * context * topK;
     return {
-      layer,
-      chosen: new Int32Array(assignments),
-      weights: new Float32Array(assignments),
+      experts: new Int32Array(slots),
+      weights: new Float32Array(slots),
+      stepLoad: newStepLoad(experts),
       balanceLoss: 0,
-      stepLoad: { load: new Float64Array(experts), tokens: 0 },
     };
+  }
+
+  private routed({ experts, weights, balanceLoss }: StepLayer, layer: number): RoutedLayer {
+    const slots = this.config.model.topK;
+    return { layer, assignment: { tokens: experts.length / slots, slots, experts, weights }, balanceLoss };
   }
 
   /** Adds the gradient of one micro-batch and what its layers did. @returns its mean cross-entropy */
@@ -156,7 +171,7 @@ export class TfjsEngine implements Engine {
     let crossEntropy = 0;
     const { grads } = tf.valueAndGrads((...tensors: tf.Tensor[]) => {
       const pass = forward(this.lookUp(tensors), tokens, this.bias, this.config);
-      crossEntropy = mean(pass.losses.dataSync());
+      crossEntropy = mean(pass.losses.dataSync()); // in doubles: singles would lose the digits that engines are compared by
       this.noteNonFinite(pass, crossEntropy);
       return tf.add(tf.mean(pass.losses), this.balance(pass, index, layers));
     })(this.upload());
@@ -176,15 +191,18 @@ export class TfjsEngine implements Engine {
   private balance({ routed }: Forward, microBatch: number, layers: readonly StepLayer[]): tf.Tensor {
     const { model, router, balance, training } = this.config;
     let total: tf.Tensor = tf.scalar(0);
-    routed.forEach(({ scores, chosen, weights }, index) => {
+    routed.forEach(({ scores, assignment, weights }, index) => {
       const layer = layers[index]!;
-      const from = microBatch * chosen.length;
+      const { experts, slots } = assignment;
+      const from = microBatch * experts.length;
       const allWeights = weights.dataSync();
-      layer.chosen.set(chosen, from);
-      for (let j = 0; j < chosen.length; j++) {
-        layer.weights[from + j] = allWeights[Math.floor(j / model.topK) * model.experts + chosen[j]!]!;
-      }
-      const loss = balancingLossOf(balance, scores, chosen, training.ranks, model, router, layer.stepLoad);
+      layer.experts.set(experts, from);
+      experts.forEach((expert, j) => {
+        const filled = expert !== NO_EXPERT;
+        layer.weights[from + j] = filled ? allWeights[Math.floor(j / slots) * model.experts + expert]! : 0;
+      });
+      const input = { settings: balance, shape: model, ranks: training.ranks, stepLoad: layer.stepLoad };
+      const loss = balancingLossOf(input, scores, assignment, router);
       layer.balanceLoss += loss.dataSync()[0]! / training.microBatches;
       total = tf.add(total, loss);
     });
@@ -195,11 +213,4 @@ export class TfjsEngine implements Engine {
     const found = stream.find(([, value]) => !value.dataSync().every(Number.isFinite));
     this.badPlace ??= found?.[0] ?? (Number.isFinite(loss) ? undefined : "loss");
   }
-}
-
-/** In doubles: a mean in singles would lose the digits that engines are compared by. */
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
-  return sum / values.length;
 }

@@ -8,7 +8,7 @@ import { ownSequences, rowAddress, type Thread } from "./thread.ts";
 export interface Embedding {
   readonly embedding: Weights;
   readonly position: Weights;
-  /** [slots, sequences, context + 1] bytes; the last of a sequence is a target only */
+  /** [places, sequences, context + 1] bytes; the last of a sequence is a target only */
   readonly tokens: Address;
   /** [T, H] */
   readonly output: Address;
@@ -28,10 +28,10 @@ export function planEmbedding(arena: Arena, sizes: Sizes, parameters: ParameterP
 export function tokensOf(
   { tokens }: Embedding,
   { sequences, context }: Sizes,
-  { slot }: Pass,
+  { place }: Pass,
   sequence: number,
 ): Address {
-  return tokens + (slot * sequences + sequence) * (context + 1);
+  return tokens + (place * sequences + sequence) * (context + 1);
 }
 
 export function embeddingForward(thread: Thread, plan: Embedding, pass: Pass): void {

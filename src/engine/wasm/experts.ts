@@ -6,7 +6,11 @@
  * own tokens, compute by experts, which the threads take one at a time. Between the three all threads must meet.
  * On the way back the gradients take the place of what they belong to: `output` becomes the gradient by itself,
  * then `hidden`, `gateUp` and at last `permuted`.
+ *
+ * Every slot must hold an expert: the kernels copy and add up K rows a token and know nothing of NO_EXPERT.
  */
+import type { Floats } from "../../core/floats.ts";
+import type { Assignment } from "../../routing/assignment.ts";
 import type { Arena } from "./arena.ts";
 import type { Address } from "./kernels.ts";
 import { type Linear, linearBackward, linearForward, weightGradient } from "./linear.ts";
@@ -68,10 +72,10 @@ export class Experts {
   }
 
   /** Copies this thread's tokens to their experts' rows. @param x [T, H] @param load [sequences, N] of everyone */
-  dispatch(x: Address, chosen: Int32Array, load: Float64Array, pass: Pass): void {
+  dispatch(x: Address, assignment: Assignment, load: Floats, pass: Pass): void {
     const { kernels, sizes } = this.thread;
     const { first, last } = ownTokens(this.thread, pass);
-    this.place(chosen, load, pass);
+    this.order(assignment, load, pass);
     const rows = rowAddress(x, first, sizes.hiddenSize);
     const positions = rowAddress(this.plan.positions, first, sizes.topK);
     kernels.dispatch(rows, positions, this.plan.permuted, last - first, sizes.topK, sizes.hiddenSize);
@@ -150,7 +154,7 @@ export class Experts {
   }
 
   /** The rows of this thread's choices: after those of lower experts, and of earlier sequences for the same one. */
-  private place(chosen: Int32Array, load: Float64Array, pass: Pass): void {
+  private order(assignment: Assignment, load: Floats, pass: Pass): void {
     const { starts, next, positions } = this;
     const { experts, topK } = this.thread.sizes;
     const ownFirst = ownSequences(this.thread, pass).first;
@@ -164,7 +168,7 @@ export class Experts {
     }
     const { first, last } = ownTokens(this.thread, pass);
     for (let slot = first * topK; slot < last * topK; slot++) {
-      const expert = chosen[slot]!;
+      const expert = assignment.experts[slot]!;
       positions[slot] = next[expert]!;
       next[expert] = next[expert]! + 1;
     }

@@ -11,7 +11,7 @@ import { Experts, type ExpertsPlan, planExperts } from "./experts.ts";
 import type { Address } from "./kernels.ts";
 import { type Norm, normBackward, normForward, planNorm } from "./norm.ts";
 import type { ParameterPlan } from "./parameters.ts";
-import { planRouter, Router, type RouterGradients, type RouterPlan } from "./router.ts";
+import { LayerRouter, planRouter, type RouterGradients, type RouterPlan } from "./router.ts";
 import type { Pass, Sizes } from "./sizes.ts";
 import { planSwiglu, type Swiglu, shareOfSwigluGradient, swigluBackward, swigluForward } from "./swiglu.ts";
 import { clearRows, copyRows, ownTokens, rowAddress, type Thread } from "./thread.ts";
@@ -56,7 +56,7 @@ export function planFeedForward(
 
 export class FeedForward {
   /** Absent in a dense model. */
-  readonly router: Router | undefined;
+  readonly router: LayerRouter | undefined;
   private readonly experts: Experts | undefined;
   private readonly thread: Thread;
   private readonly plan: FeedForwardPlan;
@@ -66,7 +66,7 @@ export class FeedForward {
     this.thread = thread;
     this.plan = plan;
     this.gradients = gradients;
-    this.router = plan.routed && new Router(thread, plan.routed.router, gradients, config);
+    this.router = plan.routed && new LayerRouter(thread, plan.routed.router, gradients, config);
     this.experts = plan.routed && new Experts(thread, plan.routed.experts);
   }
 
@@ -83,7 +83,7 @@ export class FeedForward {
     router.forward(norm.output, pass);
     crew.barrier();
     if (training) router.balance();
-    experts.dispatch(norm.output, router.routing(pass).chosen, router.sequenceLoad, pass);
+    experts.dispatch(norm.output, router.assignment(pass), router.sequenceLoad, pass);
     crew.barrier();
     experts.compute();
     crew.barrier();
@@ -115,8 +115,8 @@ export class FeedForward {
   }
 
   /** [T, K] gate weights of a pass */
-  private weights({ slot }: Pass): Address {
+  private weights({ place }: Pass): Address {
     const { tokens, topK } = this.thread.sizes;
-    return rowAddress(this.plan.routed!.router.weights, slot * tokens, topK);
+    return rowAddress(this.plan.routed!.router.weights, place * tokens, topK);
   }
 }

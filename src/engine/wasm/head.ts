@@ -19,7 +19,7 @@ export interface Head {
   readonly logits: Address;
   /** [T, 2] from the kernel: what the loss of a token is made of */
   readonly terms: Address;
-  /** [slots, sequences] float64: summed loss of each sequence */
+  /** [places, sequences] float64: summed loss of each sequence */
   readonly losses: Address;
   /** [T, H] gradient by the norm's output */
   readonly dHidden: Address;
@@ -63,7 +63,7 @@ export function headForward(
   const multiply = head.tied ? linearBackward : linearForward;
   multiply(thread, head.linear, head.norm.output, head.logits, rows);
   const { first, last } = ownSequences(thread, pass);
-  const losses = head.losses / 8 + pass.slot * sequences;
+  const losses = head.losses / 8 + pass.place * sequences;
   for (let sequence = first; sequence < last; sequence++) {
     const token = sequence * context;
     const terms = rowAddress(head.terms, token, 2);

@@ -54,8 +54,8 @@ export class Program {
     clearShareOfGradient(thread, parameters);
     for (const { router } of feedForwards) router?.startStep();
     crew.barrier();
-    for (let slot = 0; slot < sizes.microBatches; slot++) {
-      const pass = { slot, sequences: sizes.sequences };
+    for (let place = 0; place < sizes.microBatches; place++) {
+      const pass = { place, sequences: sizes.sequences };
       this.forward(pass, true);
       this.backward(pass);
     }
@@ -68,7 +68,7 @@ export class Program {
 
   /** Losses of as many sequences as are in the memory's place for evaluation. */
   evaluate(sequences: number): void {
-    this.forward({ slot: this.plan.sizes.microBatches, sequences }, false);
+    this.forward({ place: this.plan.sizes.microBatches, sequences }, false);
     this.thread.crew.barrier();
   }
 

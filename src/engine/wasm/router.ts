@@ -3,14 +3,17 @@
  * losses, and the way back. The rules are those of routing/ and balance/, run on views of the wasm memory.
  */
 import {
-  addProbabilityGradient,
-  balancingLoss,
-  type StepLoad,
-  sumSequence,
+  type Balance,
+  balanceBackward,
+  balanceForward,
+  countSequence,
+  newStepLoad,
   updateBias,
 } from "../../balance/balance.ts";
 import type { RunConfig } from "../../config/schema.ts";
-import { type Routing, route, routeBackward } from "../../routing/route.ts";
+import type { Floats } from "../../core/floats.ts";
+import type { Assignment } from "../../routing/assignment.ts";
+import { type Routing, type RoutingGradients, route, routeBackward } from "../../routing/route.ts";
 import type { Arena } from "./arena.ts";
 import type { Address } from "./kernels.ts";
 import { type Linear, linearBackward, linearForward, shareOfWeightGradient } from "./linear.ts";
@@ -24,9 +27,9 @@ export interface RouterPlan {
   readonly logits: Address;
   /** [T, N] */
   readonly scores: Address;
-  /** [slots, T, K] int32 */
+  /** [places, T, K] int32 */
   readonly chosen: Address;
-  /** [slots, T, K] */
+  /** [places, T, K] */
   readonly weights: Address;
   /** [sequences, N] float64 */
   readonly sequenceLoad: Address;
@@ -46,13 +49,13 @@ export interface RouterGradients {
 
 export function planRouter(arena: Arena, sizes: Sizes, parameters: ParameterPlan, layer: number): RouterPlan {
   const { tokens, sequences, experts, topK, hiddenSize, microBatches } = sizes;
-  const slots = microBatches + 1;
+  const places = microBatches + 1;
   return {
     linear: { ...weightsNamed(parameters, `layers.${layer}.router`), inputs: hiddenSize, outputs: experts },
     logits: arena.words(tokens * experts),
     scores: arena.words(tokens * experts),
-    chosen: arena.words(slots * tokens * topK),
-    weights: arena.words(slots * tokens * topK),
+    chosen: arena.words(places * tokens * topK),
+    weights: arena.words(places * tokens * topK),
     sequenceLoad: arena.doubles(sequences * experts),
     sequenceProbability: arena.doubles(sequences * experts),
     bias: arena.doubles(experts),
@@ -63,46 +66,49 @@ export function planRouterGradients(arena: Arena, { tokens, experts, topK }: Siz
   return { dWeights: arena.words(tokens * topK), dLogits: arena.words(tokens * experts) };
 }
 
-export class Router {
-  /** [sequences, N] */
-  readonly sequenceLoad: Float64Array;
+export class LayerRouter {
   private readonly thread: Thread;
   private readonly plan: RouterPlan;
   private readonly gradients: RouterGradients;
-  private readonly config: RunConfig;
-  private readonly logits: Float32Array;
   private readonly bias: Float64Array;
-  /** One for each slot. */
+  /** One for each place. */
   private readonly routings: readonly Routing[];
-  private readonly sequenceProbability: Float64Array;
-  private readonly dWeights: Float32Array;
-  private readonly dLogits: Float32Array;
-  private readonly stepLoad: StepLoad;
-  /** [ranks, N] what the balancing losses ask of the probabilities of each rank's tokens */
-  private readonly dProbability: Float64Array;
+  private readonly routingGradients: RoutingGradients;
+  private readonly losses: Balance;
   private lossSum = 0;
 
-  constructor(thread: Thread, plan: RouterPlan, gradients: RouterGradients, config: RunConfig) {
+  constructor(thread: Thread, plan: RouterPlan, gradients: RouterGradients, { router, balance }: RunConfig) {
     const { buffer, sizes } = thread;
-    const { tokens, experts, topK, sequences, ranks, microBatches } = sizes;
+    const { tokens, experts, topK, ranks, sequences, context, microBatches } = sizes;
+    const floats = (address: Address, count: number) => new Float32Array(buffer, address, count);
+    const doubles = (address: Address, count: number) => new Float64Array(buffer, address, count);
     this.thread = thread;
     this.plan = plan;
     this.gradients = gradients;
-    this.config = config;
-    this.logits = new Float32Array(buffer, plan.logits, tokens * experts);
-    this.bias = new Float64Array(buffer, plan.bias, experts);
-    const scores = new Float32Array(buffer, plan.scores, tokens * experts);
-    this.routings = Array.from({ length: microBatches + 1 }, (_, slot) => ({
-      scores,
-      chosen: new Int32Array(buffer, plan.chosen + 4 * slot * tokens * topK, tokens * topK),
-      weights: new Float32Array(buffer, plan.weights + 4 * slot * tokens * topK, tokens * topK),
-    }));
-    this.sequenceLoad = new Float64Array(buffer, plan.sequenceLoad, sequences * experts);
-    this.sequenceProbability = new Float64Array(buffer, plan.sequenceProbability, sequences * experts);
-    this.dWeights = new Float32Array(buffer, gradients.dWeights, tokens * topK);
-    this.dLogits = new Float32Array(buffer, gradients.dLogits, tokens * experts);
-    this.stepLoad = { load: new Float64Array(experts), tokens: 0 };
-    this.dProbability = new Float64Array(ranks * experts);
+    this.bias = doubles(plan.bias, experts);
+    const logits = floats(plan.logits, tokens * experts);
+    const scores = floats(plan.scores, tokens * experts);
+    this.routings = Array.from({ length: microBatches + 1 }, (_, place) => {
+      const at = 4 * place * tokens * topK;
+      const chosen = new Int32Array(buffer, plan.chosen + at, tokens * topK);
+      const weights = floats(plan.weights + at, tokens * topK);
+      const assignment = { tokens, slots: topK, experts: chosen, weights };
+      return { shape: sizes, settings: router, logits, scores, assignment };
+    });
+    this.routingGradients = {
+      weights: floats(gradients.dWeights, tokens * topK),
+      logits: floats(gradients.dLogits, tokens * experts),
+    };
+    this.losses = {
+      settings: balance,
+      shape: sizes,
+      ranks,
+      sequenceLength: context,
+      sequenceLoad: doubles(plan.sequenceLoad, sequences * experts),
+      sequenceProbability: doubles(plan.sequenceProbability, sequences * experts),
+      stepLoad: newStepLoad(experts),
+      probabilityGradient: new Float64Array(ranks * experts),
+    };
   }
 
   /** Mean over the micro-batches of the step. */
@@ -110,71 +116,48 @@ export class Router {
     return this.lossSum / this.thread.sizes.microBatches;
   }
 
-  /** [T, K] choice and weights of a pass */
-  routing(pass: Pass): Routing {
-    return this.routings[pass.slot]!;
+  /** [sequences, N] */
+  get sequenceLoad(): Floats {
+    return this.losses.sequenceLoad;
+  }
+
+  assignment(pass: Pass): Assignment {
+    return this.routings[pass.place]!.assignment;
   }
 
   startStep(): void {
-    this.stepLoad.load.fill(0);
-    this.stepLoad.tokens = 0;
+    this.losses.stepLoad.load.fill(0);
+    this.losses.stepLoad.tokens = 0;
     this.lossSum = 0;
   }
 
   /** Routes this thread's tokens and counts its sequences. @param x [T, H] */
   forward(x: Address, pass: Pass): void {
-    const { thread, plan, logits, bias, sequenceLoad, sequenceProbability } = this;
-    const { sizes } = thread;
+    const { thread, plan, bias, losses } = this;
     const tokens = ownTokens(thread, pass);
-    const routing = this.routing(pass);
+    const routing = this.routings[pass.place]!;
     linearForward(thread, plan.linear, x, plan.logits, tokens);
-    route(logits, bias, tokens.first, tokens.last, sizes, this.config.router, routing);
-    const { scoreFunction } = this.config.router;
-    const { scores, chosen } = routing;
+    route(routing, bias, tokens);
     const { first, last } = ownSequences(thread, pass);
-    for (let sequence = first; sequence < last; sequence++) {
-      sumSequence(scores, chosen, sequence, sizes.context, sizes, scoreFunction, sequenceLoad, sequenceProbability);
-    }
+    for (let sequence = first; sequence < last; sequence++) countSequence(losses, routing, sequence);
   }
 
   /** The balancing losses of a micro-batch. Everyone's sequences must be counted; every thread does the same sum. */
   balance(): void {
-    const { sequenceLoad, sequenceProbability, stepLoad, dProbability, config } = this;
-    const { sizes } = this.thread;
-    const { context, ranks, microBatches } = sizes;
-    this.lossSum += balancingLoss(
-      config.balance,
-      sequenceLoad,
-      sequenceProbability,
-      context,
-      ranks,
-      sizes,
-      stepLoad,
-      dProbability,
-    );
-    for (let i = 0; i < dProbability.length; i++) dProbability[i] = dProbability[i]! / microBatches;
+    const { probabilityGradient } = this.losses;
+    const { microBatches } = this.thread.sizes;
+    this.lossSum += balanceForward(this.losses);
+    for (let i = 0; i < probabilityGradient.length; i++) {
+      probabilityGradient[i] = probabilityGradient[i]! / microBatches;
+    }
   }
 
   /** From the gradient by this thread's gate weights (in the router gradients) to dx += … @param dx [T, H] */
   backward(dx: Address, pass: Pass): void {
-    const { thread, plan, gradients, logits, dWeights, dLogits, dProbability } = this;
-    const { sizes } = thread;
-    const rule = this.config.router;
+    const { thread, plan, gradients } = this;
     const tokens = ownTokens(thread, pass);
-    const routing = this.routing(pass);
-    const rankTokens = sizes.tokens / sizes.ranks;
-    const addBalance = (token: number, scoreGradient: Float64Array) => {
-      const row = Math.floor(token / rankTokens) * sizes.experts;
-      addProbabilityGradient(
-        routing.scores,
-        token * sizes.experts,
-        dProbability,
-        row,
-        rule.scoreFunction,
-        scoreGradient,
-      );
-    };
-    routeBackward(logits, routing, dWeights, tokens.first, tokens.last, sizes, rule, addBalance, dLogits);
+    const routing = this.routings[pass.place]!;
+    routeBackward(routing, this.routingGradients, balanceBackward(this.losses, routing), tokens);
     linearBackward(thread, plan.linear, gradients.dLogits, dx, tokens, 1);
   }
 
@@ -186,6 +169,6 @@ export class Router {
 
   /** Moves the selection bias by the load of the step; for one thread. */
   updateBias(): void {
-    updateBias(this.config.balance, this.bias, this.stepLoad.load);
+    updateBias(this.losses.settings, this.bias, this.losses.stepLoad.load);
   }
 }

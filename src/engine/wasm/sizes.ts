@@ -50,7 +50,7 @@ export function sizesOf({ model, training }: RunConfig): Sizes {
 /** One walk through the model: a training micro-batch, or a chunk of sequences to evaluate. */
 export interface Pass {
   /** Which of the [microBatches + 1] places for tokens, choices and losses it uses; the last is for evaluation. */
-  readonly slot: number;
+  readonly place: number;
   /** At most `sizes.sequences`. */
   readonly sequences: number;
 }

@@ -3,6 +3,8 @@
  * the crew, runs its own part of the program and reads the results. Files and workers are `host/`'s.
  */
 import type { RunConfig } from "../../config/schema.ts";
+import { sum } from "../../core/statistics.ts";
+import { checkEvaluationTokens, checkState, checkTrainingTokens } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
 import { initialParameters } from "../parameters.ts";
 import { commands, Orders } from "./command.ts";
@@ -14,6 +16,7 @@ import { Program } from "./program.ts";
 
 export class WasmEngine implements Engine {
   readonly description: string;
+  private readonly config: RunConfig;
   private readonly buffer: ArrayBufferLike;
   private readonly plan: ModelPlan;
   private readonly crew: Crew;
@@ -33,6 +36,7 @@ export class WasmEngine implements Engine {
     description: string,
   ) {
     this.description = description;
+    this.config = config;
     this.buffer = buffer;
     this.plan = plan;
     this.crew = crew;
@@ -47,15 +51,13 @@ export class WasmEngine implements Engine {
 
   train({ tokens }: TrainingBatch, learningRate: number): TrainingResult {
     const { sizes, embedding, head } = this.plan;
-    const expected = sizes.microBatches * sizes.sequences * (sizes.context + 1);
-    if (tokens.length !== expected)
-      throw new Error(`a training batch has ${tokens.length} bytes, expected ${expected}`);
-    new Uint8Array(this.buffer, embedding.tokens, expected).set(tokens);
+    checkTrainingTokens(tokens, this.config);
+    new Uint8Array(this.buffer, embedding.tokens, tokens.length).set(tokens);
     this.step++;
     this.orders.train(learningRate, this.step);
     const gradientNorm = this.run(commands.train, () => this.program.train(learningRate, this.step));
     const losses = new Float64Array(this.buffer, head.losses, sizes.microBatches * sizes.sequences);
-    const lossNatsPerByte = losses.reduce((a, b) => a + b, 0) / (sizes.microBatches * sizes.tokens);
+    const lossNatsPerByte = sum(losses) / (sizes.microBatches * sizes.tokens);
     const finite = Number.isFinite(lossNatsPerByte) && Number.isFinite(gradientNorm);
     this.nonFinite = finite ? undefined : firstNonFinite(this.buffer, this.plan);
     return { lossNatsPerByte, gradientNorm, layers: this.routedLayers() };
@@ -64,9 +66,7 @@ export class WasmEngine implements Engine {
   evaluate(tokens: Uint8Array): Float64Array {
     const { sizes, embedding, head } = this.plan;
     const length = sizes.context + 1;
-    if (tokens.length % length !== 0) {
-      throw new Error(`${tokens.length} bytes to evaluate are not whole sequences of ${length}`);
-    }
+    checkEvaluationTokens(tokens, this.config);
     const result = new Float64Array(tokens.length / length);
     const place = new Uint8Array(this.buffer, embedding.tokens).subarray(sizes.microBatches * sizes.sequences * length);
     const losses = new Float64Array(this.buffer, head.losses).subarray(sizes.microBatches * sizes.sequences);
@@ -105,9 +105,7 @@ export class WasmEngine implements Engine {
   load(state: EngineState): void {
     const { count, values, firstMoment, secondMoment } = this.plan.parameters;
     const { experts } = this.plan.sizes;
-    if (state.parameters.length !== count || state.bias.length !== this.biases.length * experts) {
-      throw new Error(`the saved state has ${state.parameters.length} parameters, this model ${count}`);
-    }
+    checkState(state, { parameters: count, biases: this.biases.length * experts });
     this.step = state.step;
     this.floats(values).set(state.parameters);
     this.floats(firstMoment).set(state.firstMoment);
@@ -137,13 +135,14 @@ export class WasmEngine implements Engine {
 
   private routedLayers(): RoutedLayer[] {
     const { sizes, layers } = this.plan;
-    const count = sizes.microBatches * sizes.tokens * sizes.topK;
+    const tokens = sizes.microBatches * sizes.tokens;
+    const slots = sizes.topK;
     return layers.flatMap(({ feedForward: { routed } }, layer) => {
       if (!routed) return [];
-      const chosen = new Int32Array(this.buffer, routed.router.chosen, count);
-      const weights = new Float32Array(this.buffer, routed.router.weights, count);
+      const experts = new Int32Array(this.buffer, routed.router.chosen, tokens * slots);
+      const weights = new Float32Array(this.buffer, routed.router.weights, tokens * slots);
       const { balanceLoss } = this.program.feedForwards[layer]!.router!;
-      return [{ layer, chosen, weights, balanceLoss }];
+      return [{ layer, assignment: { tokens, slots, experts, weights }, balanceLoss }];
     });
   }
 }
