@@ -13,6 +13,8 @@ import {
   expectedFanOut,
   expectedImbalanceScore,
 } from "../src/metrics/expected-imbalance.ts";
+import type { ExperimentFigures } from "../src/output/experiment-report.ts";
+import { variantScales } from "../src/output/figures/theme.ts";
 
 const shape = { experts: 64, topK: 8, groups: 8 };
 
@@ -150,3 +152,130 @@ export const experiment: Experiment<{ trials: number; seed: number }, ImbalanceD
     },
   ],
 };
+
+const titles: Record<UniformChoiceName, string> = {
+  topk: "top-k, distinct experts",
+  "topk-with-replacement": "top-k, with replacement",
+  moge: "MoGE",
+};
+
+const contents = [
+  "Top-8 of 64 experts, batches of 16 tokens, every expert as likely as any other.",
+  "Each histogram has its own scale of probability: MoGE on 8 devices has a single bar, of 1 at 0.",
+];
+
+/** Figure 2b, and beside it what becomes of its mean on other numbers of devices. */
+export function figures(tables: ImbalanceDistributionTables): ExperimentFigures {
+  const choices = Object.keys(uniformChoices) as UniformChoiceName[];
+  return {
+    "imbalance-score": {
+      description:
+        "Histograms of the imbalance score of three routing rules on 8 devices, and their means by number of devices",
+      title: { text: "Imbalance score of routers without preference", subtitle: contents },
+      spacing: 28,
+      resolve: { legend: { color: "independent", shape: "independent" } },
+      hconcat: [
+        { spacing: 14, vconcat: choices.map((choice) => histogramView(choice, choices, tables)) },
+        meansView(choices, tables),
+      ],
+    },
+  };
+}
+
+/** Bars of one width, 1/16, the smallest difference between two scores. Each choice has a scale of its own. */
+function histogramView(
+  choice: UniformChoiceName,
+  choices: readonly UniformChoiceName[],
+  { histogram }: ImbalanceDistributionTables,
+) {
+  const { colour } = variantScales(choices);
+  const half = 1 / 32;
+  const top = Math.max(...histogram.map(({ imbalance_score }) => imbalance_score));
+  const bars = histogram.filter((each) => each.choice === choice);
+  return {
+    width: 332,
+    height: 82,
+    title: { text: `${titles[choice]}, 8 devices`, fontSize: 12, offset: 6 },
+    data: {
+      values: bars.map(({ imbalance_score, probability }) => ({
+        from: imbalance_score - half,
+        to: imbalance_score + half,
+        probability,
+      })),
+    },
+    mark: { type: "rect" as const, fill: colour.range[choices.indexOf(choice)]!, stroke: "white", strokeWidth: 0.5 },
+    encoding: {
+      x: {
+        field: "from",
+        type: "quantitative" as const,
+        title: choice === choices.at(-1) ? "imbalance score (assignments per token)" : null,
+        scale: { domain: [-half, top + half], nice: false },
+        axis: { grid: false, labels: choice === choices.at(-1) },
+      },
+      x2: { field: "to" },
+      y: {
+        field: "probability",
+        type: "quantitative" as const,
+        title: "probability",
+        scale: { zero: true, nice: true },
+        axis: { tickCount: 3, format: ".2f", minExtent: 32 },
+      },
+      y2: { datum: 0 },
+    },
+  };
+}
+
+/** Points are means over the drawn batches, lines the closed form; MoGE has one where devices hold whole groups. */
+function meansView(choices: readonly UniformChoiceName[], { summary }: ImbalanceDistributionTables) {
+  const { colour, shape: shapes } = variantScales(choices.map((choice) => titles[choice]));
+  const means = summary
+    .filter(({ tokens }) => tokens === 16)
+    .map((row) => ({
+      choice: titles[row.choice],
+      devices: row.devices,
+      measured: row.mean_imbalance_score,
+      expected: row.expected_imbalance_score ?? null,
+    }));
+  const legend = {
+    title: ["points: mean of the draws", "lines: closed form"],
+    orient: "none" as const,
+    legendX: 14,
+    legendY: 150,
+  };
+  const color = { field: "choice", type: "nominal" as const, scale: colour, legend };
+  const x = {
+    field: "devices",
+    type: "quantitative" as const,
+    title: "devices",
+    scale: { type: "log" as const, base: 2, nice: false, padding: 10 },
+    axis: { values: [...new Set(means.map(({ devices }) => devices))], grid: false },
+  };
+  const y = (field: string) => ({
+    field,
+    type: "quantitative" as const,
+    title: "mean imbalance score",
+    scale: { nice: false, padding: 8 },
+  });
+  return {
+    width: 308,
+    height: 336,
+    title: { text: "Mean by number of devices", fontSize: 12, offset: 6 },
+    data: { values: means },
+    layer: [
+      {
+        transform: [{ filter: "datum.expected !== null" }],
+        mark: { type: "line" as const, strokeWidth: 1.5 },
+        encoding: { x, y: y("expected"), color },
+      },
+      {
+        mark: { type: "point" as const, filled: true, opacity: 1, size: 60 },
+        encoding: {
+          x,
+          y: y("measured"),
+          color,
+          shape: { field: "choice", type: "nominal" as const, scale: shapes, legend },
+        },
+      },
+    ],
+  };
+}

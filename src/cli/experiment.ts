@@ -4,11 +4,18 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { CommandModule } from "yargs";
 import type { Experiment, Row } from "../experiment/experiment.ts";
-import type { CheckedClaim } from "../output/experiment-report.ts";
+import type { CheckedClaim, ExperimentFigures } from "../output/experiment-report.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { resultOptions, setOption } from "./options.ts";
 
-type AnyExperiment = Experiment<Record<string, number>, Readonly<Record<string, readonly Row[]>>>;
+type Tables = Readonly<Record<string, readonly Row[]>>;
+type AnyExperiment = Experiment<Record<string, number>, Tables>;
+
+/** What a file of `experiments/` exports. */
+interface ExperimentFile {
+  readonly experiment: AnyExperiment;
+  figures?(tables: Tables): ExperimentFigures;
+}
 
 /** `experiments/` lies beside `src/`, in the sources as in `dist/`. */
 const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "experiments");
@@ -30,7 +37,7 @@ export const experimentCommand: CommandModule<object, Arguments> = {
       .option("set", { ...setOption, describe: "change an option of the experiment, e.g. --set trials=1000" }),
   handler: async ({ name, results, force, set }) => {
     if (name === undefined) return list();
-    const experiment = await load(name);
+    const { experiment, figures } = await load(name);
     const options = withSettings(experiment, set);
     const [{ writeExperiment }, { claimRunDirectory, completeRunDirectory }] = await Promise.all([
       import("../output/experiment-report.ts"),
@@ -39,7 +46,8 @@ export const experimentCommand: CommandModule<object, Arguments> = {
     const directory = claimRunDirectory(results, name, JSON.stringify(options), force);
     let claims: CheckedClaim[];
     try {
-      claims = writeExperiment(directory.partial, experiment, options, experiment.run(options));
+      const tables = experiment.run(options);
+      claims = await writeExperiment(directory.partial, experiment, options, tables, figures?.(tables));
       completeRunDirectory(directory);
     } catch (error) {
       rmSync(directory.partial, { recursive: true, force: true });
@@ -58,19 +66,16 @@ function names(): string[] {
     .sort();
 }
 
-async function load(name: string): Promise<AnyExperiment> {
+async function load(name: string): Promise<ExperimentFile> {
   if (!names().includes(name))
     throw new UsageError(`there is no experiment "${name}"; there are ${names().join(", ")}`);
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const module = (await import(pathToFileURL(join(folder, `${name}.${extension}`)).href)) as {
-    experiment: AnyExperiment;
-  };
-  return module.experiment;
+  return (await import(pathToFileURL(join(folder, `${name}.${extension}`)).href)) as ExperimentFile;
 }
 
 async function list(): Promise<void> {
   for (const name of names()) {
-    const { title, question } = await load(name);
+    const { title, question } = (await load(name)).experiment;
     process.stdout.write(`${name}: ${title}\n  ${question}\n`);
   }
 }

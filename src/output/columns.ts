@@ -3,8 +3,8 @@
  * documentation and the tests are read off this table. Formulas of load metrics are in metrics/.
  */
 import type { RunConfig } from "../config/schema.ts";
+import { type AssignmentMetric, type AssignmentMetricName, assignmentMetrics } from "../metrics/assignment-metrics.ts";
 import { type LoadMetric, loadMetrics } from "../metrics/metrics.ts";
-import { placements } from "../placement/placements.ts";
 import type { LayerStep, Step } from "../simulate.ts";
 import type { Cell } from "./csv.ts";
 
@@ -109,6 +109,17 @@ export const simulatedParts = {
   communication: "dispatch and combine all-to-all",
 } as const;
 
+/** A column of every assignment metric. @param pooled how the layers become one number */
+function assignmentColumns<Row>(pooled: string, value: (name: AssignmentMetricName, row: Row) => Cell) {
+  const metrics = Object.entries(assignmentMetrics) as [AssignmentMetricName, AssignmentMetric][];
+  return Object.fromEntries(
+    metrics.map(([name, { column, title, formula, unit }]): [string, Column<Row>] => [
+      column,
+      { unit, description: `${title}: ${formula}${pooled}`, value: (row) => value(name, row) },
+    ]),
+  );
+}
+
 const stepColumns: Record<string, Column<StepRow>> = {
   ...variantAndStep,
   learning_rate: { unit: "1", description: "learning rate of the update", value: ({ step }) => step.learningRate },
@@ -154,16 +165,9 @@ const stepColumns: Record<string, Column<StepRow>> = {
     description: "load of the hottest expert over the mean expert; mean over layers",
     value: (row) => mean(overLayers(expertMetric(maxOverMean), row)),
   },
-  fan_out_devices_per_token: {
-    unit: "devices per token",
-    description: "distinct devices that a token's experts lie on; mean over tokens and layers",
-    value: (row) => mean(overLayers((layer) => layer.fanOut, row)),
-  },
-  gate_mass: {
-    unit: "1",
-    description: "sum of a token's gate weights; mean over tokens and layers",
-    value: (row) => mean(overLayers((layer) => layer.gateMass, row)),
-  },
+  ...assignmentColumns<StepRow>("; mean over layers", (name, row) =>
+    mean(overLayers((layer) => layer.metrics[name], row)),
+  ),
   ...simulatedSeconds("step", (simulated) => simulated.stepSeconds),
   ...simulatedSeconds("compute", (simulated) => simulated.computeSeconds),
   ...simulatedSeconds("wait", (simulated) => simulated.waitSeconds),
@@ -192,16 +196,7 @@ const layerColumns: Record<string, Column<LayerRow>> = {
     description: "balancing losses of the layer, coefficients applied",
     value: ({ layer }) => layer.balanceLoss,
   },
-  fan_out_devices_per_token: {
-    unit: "devices per token",
-    description: "distinct devices that a token's experts lie on; mean over tokens",
-    value: ({ layer }) => layer.fanOut,
-  },
-  gate_mass: {
-    unit: "1",
-    description: "sum of a token's gate weights; mean over tokens",
-    value: ({ layer }) => layer.gateMass,
-  },
+  ...assignmentColumns<LayerRow>("", (name, { layer }) => layer.metrics[name]),
   // The paper defines the imbalance score over devices.
   ...metricColumns(
     "expert",
@@ -214,11 +209,15 @@ const layerRows = (variant: WrittenVariant, step: Step): LayerRow[] =>
   step.layers.map((layer) => ({ variant, step, layer }));
 
 function expertRows(variant: WrittenVariant, step: Step): LoadRow[] {
-  const { model, cluster, record, training } = variant.config;
+  const { record, training } = variant.config;
   if (step.step % record.every !== 0 && step.step !== training.steps) return [];
-  const deviceOf = placements[cluster.placement].place(model.experts, cluster.devices);
   return layerRows(variant, step).flatMap((row) =>
-    row.layer.expertLoad.map((load, expert) => ({ ...row, expert, device: deviceOf[expert]!, assignments: load })),
+    row.layer.expertLoad.map((assignments, expert) => ({
+      ...row,
+      expert,
+      device: row.layer.deviceOf[expert]!,
+      assignments,
+    })),
   );
 }
 

@@ -41,8 +41,8 @@ export function summaryPage(
       .join("\n"),
     ...(priced ? ["## What is simulated", ...byVariant(variants.filter(isPriced), simulationNote)] : []),
     "## To reproduce",
-    "From the folder above `results/`, with the resolved configuration that the run wrote beside this page:",
-    `\`\`\`sh\nmoge run results/${file.name}/config.yaml --force\n\`\`\``,
+    "In the folder of this page, with the resolved configuration that the run wrote beside it:",
+    "```sh\nnpx moge run config.yaml --results again\n```",
     reproductionNote(variants),
   ];
   return `${paragraphs.filter((paragraph) => paragraph !== "").join("\n\n")}\n`;
@@ -130,7 +130,7 @@ function simulationNote({ config }: Variant): string {
     `the tokens of its last ${target.window} steps were pooled, whole, each with all its chosen experts, and`,
     `${target.tokensPerRank} tokens for each of the ${target.expertParallel} devices were drawn from them with replacement.`,
     "Pooling averages over steps, so a router whose loads swing from one step to the next would wait longer than is said here.",
-    "Trained layers stand for the priced ones by depth.",
+    "Trained layers stand for the priced ones by depth; where several stand for one, it takes their mean.",
     `Of the constants, these were assumed for want of a measurement: ${assumptions(config.cluster).join("; ")}.`,
   ].join(" ");
 }

@@ -98,7 +98,9 @@ function fakeLayer(
   );
   const deviceLoad = sums.map((_, d) => sum(expertLoad.slice(d * perDevice, (d + 1) * perDevice)));
   if (manner.balancedDevices) mend(expertLoad, deviceLoad, (shape.tokens * topK) / shape.devices, perDevice);
-  return { layer, expertLoad, deviceLoad, fanOut: manner.fanOut, gateMass: 1, balanceLoss: 0.0101 };
+  const deviceOf = expertLoad.map((_, expert) => device(expert));
+  const metrics = { "fan-out": manner.fanOut, "gate-mass": 1 };
+  return { layer, expertLoad, deviceOf, deviceLoad, metrics, balanceLoss: 0.0101 };
 }
 
 /** Takes the rounding out of device loads that are equal. */
@@ -113,7 +115,7 @@ function fakeTime(layers: LayerStep[]): SimulatedStep {
   const load = layers[0]!.deviceLoad;
   const computeSeconds = 6.1e-3;
   const waitSeconds = computeSeconds * ((Math.max(...load) * load.length) / sum(load) - 1);
-  const communicationSeconds = 0.55e-3 * layers[0]!.fanOut;
+  const communicationSeconds = 0.55e-3 * layers[0]!.metrics["fan-out"];
   return {
     stepSeconds: computeSeconds + waitSeconds + communicationSeconds,
     computeSeconds,

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
 import { expect } from "chai";
 import fc from "fast-check";
-import { expertLoadFigure } from "../../src/output/figures/expert-load.ts";
 import { spread, thinned, trailingMean } from "../../src/output/figures/figure.ts";
 import { drawFigures } from "../../src/output/figures/figures.ts";
 import { pngWidth } from "../../src/output/figures/render.ts";
@@ -49,39 +48,6 @@ describe("output/figures", () => {
       "2 or more",
     ]);
     expect(texts(svg)).not.to.include("dense");
-  });
-
-  it("orders experts by the device that holds them", () => {
-    const loads = { 10: [10, 20, 30, 40], 20: [40, 30, 20, 10] };
-    const rows = Object.entries(loads).flatMap(([step, load]) =>
-      load.map((assignments, expert) => ({
-        variant: "a",
-        layer: "0",
-        step,
-        expert: `${expert}`,
-        device: `${expert % 2}`,
-        assignments: `${assignments}`,
-      })),
-    );
-    const { data } = expertLoadFigure.specification(() => rows) as unknown as { data: { values: Value[] } };
-    type Value = { to: number; place: number; load?: number; edge?: number };
-    const cells = data.values.filter((value) => value.load !== undefined);
-    const at = (to: number) =>
-      cells.filter((cell) => Math.floor(cell.to) === to).map((cell) => [cell.place, cell.load]);
-    // experts 0, 2 on device 0, then 1, 3 on device 1; the mean is 25; cells reach 0.15 under the next ones
-    expect(at(11)).to.deep.equal([
-      [0, 0.4],
-      [1, 1.2],
-      [2, 0.8],
-      [3, 1.6],
-    ]);
-    expect(at(20)).to.deep.equal([
-      [0, 1.6],
-      [1, 0.8],
-      [2, 1.2],
-      [3, 0.4],
-    ]);
-    expect(data.values.flatMap((value) => value.edge ?? [])).to.deep.equal([2]);
   });
 
   it("draws three parts for each priced variant, as long as they last", async () => {

@@ -39,7 +39,7 @@ describe("output/report", () => {
     for (const row of rows) expect(row.split("|")).to.have.length(13);
     expect(rows[3]).to.match(/^\| moge \| 2\.158 \| 0 \| 0 \| 0 \| .* \| 8\.00 \| 10\.50 \| 6\.10 \| 0 \| 4\.40 \|$/);
     expect(rows[4]).to.match(/^\| dense \| 2\.200( \| –){9} \|$/);
-    expect(summary).to.contain("moge run results/question-1/config.yaml --force");
+    expect(summary).to.contain("npx moge run config.yaml --results again");
   });
 
   it("embeds figures that are there", async () => {

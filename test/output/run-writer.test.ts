@@ -12,9 +12,24 @@ import { scratchDirectory } from "./scratch.ts";
 const tiny: FakeShape = { steps: 2, layers: 2, experts: 4, devices: 2, tokens: 10, every: 5 };
 const small: FakeShape = { steps: 25, layers: 2, experts: 16, devices: 4, tokens: 256, every: 10 };
 
+const deviceOf = [0, 0, 1, 1];
 const layers: LayerStep[] = [
-  { layer: 1, expertLoad: [40, 20, 10, 10], deviceLoad: [60, 20], fanOut: 1.5, gateMass: 1, balanceLoss: 0.25 },
-  { layer: 3, expertLoad: [20, 20, 20, 20], deviceLoad: [40, 40], fanOut: 2, gateMass: 0.5, balanceLoss: 0.5 },
+  {
+    layer: 1,
+    expertLoad: [40, 20, 10, 10],
+    deviceOf,
+    deviceLoad: [60, 20],
+    metrics: { "fan-out": 1.5, "gate-mass": 1 },
+    balanceLoss: 0.25,
+  },
+  {
+    layer: 3,
+    expertLoad: [20, 20, 20, 20],
+    deviceOf,
+    deviceLoad: [40, 40],
+    metrics: { "fan-out": 2, "gate-mass": 0.5 },
+    balanceLoss: 0.5,
+  },
 ];
 const step: Step = {
   step: 1,

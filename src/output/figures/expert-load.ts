@@ -1,25 +1,31 @@
-/** Heat map of the expert loads: experts down, in the order of the devices; steps across; a panel a variant and layer. */
+/** Heat maps of the expert loads: experts down, in the order of the devices; steps across; a panel a variant and layer. */
 import type { TopLevelSpec } from "vega-lite";
-import { type CsvRow, type Figure, mean, variantsOf } from "./figure.ts";
+import { type Block, type Cells, deviceBlocks, pooledCells, type Recorded, recordedLayers } from "./expert-cells.ts";
+import { extent, type Figure, someOf, wrapped } from "./figure.ts";
+import { softInk } from "./theme.ts";
 
-/** Cells of the whole figure: the file grows with them, and finer ones cannot be seen. */
+/** Cells of the whole figure, but no fewer than the second a panel: the file grows with them, and finer ones cannot be seen. */
 const mostCells = 8_000;
+const fewestPanelCells = 400;
+const mostColumns = 4;
 const mostLayers = 3;
-const mostDeviceLabels = 8;
-const panelsWidth = 540;
-/** Cells reach a little under their right and lower neighbours, which are drawn later: no seams. */
-const overlap = 0.15;
+const panelsWidth = 606;
+const gap = 16;
+/** Room for the labels of the devices between panels. */
+const labelGap = 74;
+const devicesWithLines = 64;
 
 interface Panel {
-  readonly variant: string;
-  readonly layer: number;
+  readonly recorded: Recorded;
+  readonly blocks: readonly Block[];
+  readonly drawn: Cells;
 }
 
-interface Load {
-  readonly step: number;
-  readonly expert: number;
-  readonly device: number;
-  readonly assignments: number;
+/** Sizes that all panels share. */
+interface Grid {
+  readonly width: number;
+  readonly height: number;
+  readonly lastStep: number;
 }
 
 export const expertLoadFigure: Figure = {
@@ -27,144 +33,159 @@ export const expertLoadFigure: Figure = {
   specification(read) {
     const rows = read("expert-load.csv");
     if (rows.length === 0) return undefined;
-    const variants = variantsOf(rows);
-    const layers = someOf(distinct(rows, "layer"), mostLayers);
-    const experts = distinct(rows, "expert").length;
-    const devices = distinct(rows, "device").length;
-    const width = Math.floor(panelsWidth / variants.length);
-    const columns = Math.max(4, Math.floor(mostCells / (variants.length * layers.length * experts)));
-    const panels = variants.flatMap((variant) => layers.map((layer) => ({ variant, layer })));
-    const values = panels.flatMap((panel) => {
-      const loads = rows
-        .filter((row) => row["variant"] === panel.variant && Number(row["layer"]) === panel.layer)
-        .map(load);
-      return [...cells(panel, loads, columns), ...deviceEdges(panel, loads)];
-    });
+    const bands = bandsOf([...recordedLayers(rows).values()].map((layers) => someOf(layers, mostLayers)));
+    const lines = bands.flat().length;
+    const columns = bands[0]![0]!.length;
+    const height = lines === 1 ? 330 : Math.min(210, Math.max(90, Math.floor(640 / lines)));
+    const mostPanelCells = Math.max(fewestPanelCells, Math.floor(mostCells / (lines * columns)));
+    const panels = bands.map((band) =>
+      band.map((line) => line.map((recorded) => recorded && panelOf(recorded, mostPanelCells, height))),
+    );
+    const all = panels.flat(2).filter((panel) => panel !== undefined);
+    const labelAll = !panels.flat().every(sameDevices);
+    const between = labelAll ? labelGap : gap;
+    const grid = {
+      width: Math.floor((panelsWidth - (columns - 1) * between) / columns),
+      height,
+      lastStep: extent(all.flatMap(({ recorded }) => [...recorded.totals.keys()]))[1],
+    };
     return {
-      title: {
-        text: "Load of the experts",
-        subtitle: "Assignments over the mean expert's, 1 is an even share. Lines separate the devices.",
-      },
-      spacing: { row: 14, column: 16 },
-      data: { values },
-      facet: {
-        column: {
-          field: "variant",
-          type: "nominal",
-          sort: variants,
-          title: null,
-          header: { labelFontWeight: "bold", labelLimit: width },
-        },
-        row: { field: "layer", type: "ordinal", title: null, header: { labelExpr: "'layer ' + datum.value" } },
-      },
-      spec: {
-        width,
-        height: layers.length > 1 ? 210 : 330,
-        layer: [heat(experts, devices), edgeLines(devices)],
-      },
+      title: { text: "Load of the experts", subtitle: subtitle(all) },
+      spacing: 18,
+      vconcat: panels.flatMap((band) =>
+        band.map((line, i) => ({
+          spacing: between,
+          bounds: "flush",
+          hconcat: line.map((panel, column) =>
+            panelView(panel, grid, {
+              name: i === 0,
+              steps: band[i + 1]?.[column] === undefined,
+              devices: column === 0 || labelAll,
+              title: column === 0,
+            }),
+          ),
+        })),
+      ),
     } as TopLevelSpec;
   },
 };
 
-const distinct = (rows: readonly CsvRow[], column: string): number[] =>
-  [...new Set(rows.map((row) => Number(row[column])))].sort((a, b) => a - b);
-
-/** At most `most` of them, evenly spaced, the first and the last among them. */
-const someOf = (values: readonly number[], most: number): number[] =>
-  values.length <= most
-    ? [...values]
-    : Array.from({ length: most }, (_, i) => values[Math.round((i * (values.length - 1)) / (most - 1))]!);
-
-const load = (row: CsvRow): Load => ({
-  step: Number(row["step"]),
-  expert: Number(row["expert"]),
-  device: Number(row["device"]),
-  assignments: Number(row["assignments"]),
-});
-
-/** One cell an expert and stretch of recorded steps: the mean of load over mean load. */
-function cells(panel: Panel, loads: readonly Load[], columns: number) {
-  const steps = [...new Set(loads.map((each) => each.step))];
-  const stretch = Math.ceil(steps.length / columns);
-  const stretches = Array.from({ length: Math.ceil(steps.length / stretch) }, (_, i) =>
-    steps.slice(i * stretch, (i + 1) * stretch),
-  );
-  const byStep = new Map(steps.map((step) => [step, byDevice(loads.filter((each) => each.step === step))]));
-  return stretches.flatMap((part, i) => {
-    const from = stretches[i - 1]?.at(-1) ?? 0;
-    const to = part.at(-1)!;
-    const relative = part.map((step) => {
-      const assignments = byStep.get(step)!.map((each) => each.assignments);
-      const middle = mean(assignments);
-      return assignments.map((each) => each / middle);
-    });
-    return relative[0]!.map((_, place) => ({
-      ...panel,
-      from,
-      to: to + (i + 1 < stretches.length ? overlap * (to - from) : 0),
-      place,
-      below: place + (place + 1 < relative[0]!.length ? 1 + overlap : 1),
-      load: Number(mean(relative.map((each) => each[place]!)).toPrecision(4)),
-    }));
+/** Bands of a few variants side by side, a line a layer; undefined where a variant has fewer layers than its neighbours. */
+function bandsOf(variants: readonly (readonly Recorded[])[]): (Recorded | undefined)[][][] {
+  const bands = Math.ceil(variants.length / mostColumns);
+  const columns = Math.ceil(variants.length / bands);
+  return Array.from({ length: bands }, (_, i) => {
+    const band = variants.slice(i * columns, (i + 1) * columns);
+    const lines = Math.max(...band.map((layers) => layers.length));
+    return Array.from({ length: lines }, (_, line) => band.map((layers) => layers[line]));
   });
 }
 
-const byDevice = (loads: readonly Load[]): Load[] =>
-  [...loads].sort((a, b) => a.device - b.device || a.expert - b.expert);
-
-/** Where the experts of one device end and those of the next begin. */
-function deviceEdges(panel: Panel, loads: readonly Load[]) {
-  const ordered = byDevice(loads.filter((each) => each.step === loads[0]!.step));
-  return ordered.flatMap(({ device }, place) =>
-    place > 0 && device !== ordered[place - 1]!.device ? [{ ...panel, edge: place }] : [],
-  );
-}
-
-const heat = (experts: number, devices: number) => ({
-  transform: [{ filter: "isValid(datum.load)" }],
-  mark: { type: "rect", aria: false },
-  encoding: {
-    x: {
-      field: "from",
-      type: "quantitative",
-      title: "optimizer step",
-      scale: { nice: false, zero: true },
-      axis: { grid: false, tickCount: 3, tickMinStep: 1 },
-    },
-    x2: { field: "to" },
-    y: {
-      field: "place",
-      type: "quantitative",
-      title: "experts by device",
-      scale: { domain: [experts, 0], nice: false },
-      axis: deviceAxis(experts, devices),
-    },
-    y2: { field: "below" },
-    color: {
-      field: "load",
-      type: "quantitative",
-      scale: { scheme: "blueorange", domain: [0, 2], domainMid: 1, clamp: true },
-      legend: {
-        title: ["load over", "mean load"],
-        values: [0, 0.5, 1, 1.5, 2],
-        labelExpr: "datum.value === 2 ? '2 or more' : format(datum.value, '')",
-        gradientLength: 180,
-      },
-    },
-  },
+const panelOf = (recorded: Recorded, mostPanelCells: number, height: number): Panel => ({
+  recorded,
+  blocks: deviceBlocks(recorded),
+  drawn: pooledCells(recorded, mostPanelCells, height),
 });
 
-/** A label in the middle of each device's experts, or of some devices' when there are many. */
-function deviceAxis(experts: number, devices: number) {
-  const each = experts / devices;
-  const shown = someOf(
-    Array.from({ length: devices }, (_, device) => device),
-    mostDeviceLabels,
-  );
+/** Whether the labels of the first panel are right for its neighbours too. */
+function sameDevices(line: readonly (Panel | undefined)[]): boolean {
+  const layouts = line.map((panel) => panel && JSON.stringify(panel.blocks));
+  return layouts.every((layout) => layout === undefined || layout === layouts[0]);
+}
+
+function subtitle(panels: readonly Panel[]): string[] {
+  const most = (of: (cells: Cells) => number) => {
+    const values = panels.map(({ drawn }) => of(drawn));
+    const [least, largest] = extent(values);
+    return `${least === largest ? "" : "up to "}${largest}`;
+  };
+  const some = (of: (cells: Cells) => number) => panels.some(({ drawn }) => of(drawn) > 1);
+  const whose = panels.every(({ drawn }) => drawn.withinDevices) ? " of a device" : "";
+  const pooled = [
+    some((cells) => cells.pooledExperts)
+      ? [`${most((cells) => cells.pooledExperts)} neighbouring experts${whose}`]
+      : [],
+    some((cells) => cells.pooledSteps) ? [`${most((cells) => cells.pooledSteps)} recorded steps`] : [],
+  ].flat();
+  const lines = panels.some(hasLines) ? " Lines separate the devices." : "";
+  return [
+    `Assignments over the mean expert's, 1 is an even share.${lines}`,
+    ...(pooled.length > 0 ? [`Cells: means of ${pooled.join(" and ")}.`] : []),
+  ];
+}
+
+const hasLines = ({ blocks }: Panel): boolean => blocks.length > 1 && blocks.length <= devicesWithLines;
+
+/** What is written around a panel: its variant's name, the steps below it, the devices and what the axis is at its left. */
+interface Shown {
+  readonly name: boolean;
+  readonly steps: boolean;
+  readonly devices: boolean;
+  readonly title: boolean;
+}
+
+function panelView(panel: Panel | undefined, { width, height, lastStep }: Grid, shown: Shown) {
+  if (panel === undefined) return { width, height, data: { values: [] }, mark: "point" };
+  const y = { type: "quantitative", scale: { domain: [panel.recorded.experts.length, 0], nice: false } };
   return {
-    tickCount: shown.length,
-    values: shown.map((device) => (device + 0.5) * each),
-    labelExpr: `'device ' + floor(datum.value / ${each})`,
+    width,
+    height,
+    title: panelTitle(panel.recorded, width, shown),
+    layer: [
+      {
+        data: { values: panel.drawn.cells },
+        mark: { type: "rect", aria: false },
+        encoding: {
+          x: {
+            field: "from",
+            type: "quantitative",
+            title: "optimizer step",
+            scale: { domain: [0, lastStep], nice: false },
+            axis: shown.steps ? { grid: false, tickCount: width > 120 ? 3 : 2, tickMinStep: 1, titlePadding: 4 } : null,
+          },
+          x2: { field: "to" },
+          y: { ...y, field: "place", title: null, axis: shown.devices ? deviceAxis(panel, height, shown) : null },
+          y2: { field: "below" },
+          color: loadColour,
+        },
+      },
+      ...(hasLines(panel) ? [deviceLines(panel, y)] : []),
+    ],
+  };
+}
+
+/** The name stands over the first layer alone; its column goes on below. */
+function panelTitle({ variant, layer }: Recorded, width: number, { name }: Shown) {
+  const place = { fontSize: 13, offset: 5, subtitlePadding: 2 };
+  const below = `layer ${layer}`;
+  return name
+    ? { ...place, text: wrapped(variant, Math.floor(width / 9)), subtitle: below }
+    : { ...place, text: below, fontSize: 12, fontWeight: "normal", color: softInk };
+}
+
+const loadColour = {
+  field: "load",
+  type: "quantitative",
+  scale: { scheme: "blueorange", domain: [0, 2], domainMid: 1, clamp: true },
+  legend: {
+    title: ["load over", "mean load"],
+    values: [0, 0.5, 1, 1.5, 2],
+    labelExpr: "datum.value === 2 ? '2 or more' : format(datum.value, '')",
+    gradientLength: 180,
+  },
+};
+
+/** A label in the middle of each device's experts, or of some devices' when there are many. */
+function deviceAxis({ blocks }: Panel, height: number, { title }: Shown) {
+  const every = Math.ceil(blocks.length / Math.min(8, Math.floor(height / 14)));
+  const shown = blocks.filter((_, i) => i % every === 0);
+  const middles = shown.map(({ start, end }) => (start + end) / 2);
+  const labels = shown.map(({ device }) => `device ${device}`);
+  return {
+    title: title ? (height > 130 ? "experts by device" : "experts") : null,
+    values: middles,
+    tickCount: middles.length,
+    labelExpr: `${JSON.stringify(labels)}[indexof(${JSON.stringify(middles)}, datum.value)]`,
     labelOverlap: false,
     labelFontSize: 11,
     grid: false,
@@ -173,8 +194,8 @@ function deviceAxis(experts: number, devices: number) {
   };
 }
 
-const edgeLines = (devices: number) => ({
-  transform: [{ filter: "isValid(datum.edge)" }],
-  mark: { type: "rule", color: "#222222", strokeWidth: devices > 2 * mostDeviceLabels ? 0.3 : 0.8, aria: false },
-  encoding: { y: { field: "edge", type: "quantitative" } },
+const deviceLines = ({ blocks }: Panel, y: object) => ({
+  data: { values: blocks.slice(1).map(({ start }) => ({ edge: start })) },
+  mark: { type: "rule", color: "#222222", strokeWidth: blocks.length > 16 ? 0.3 : 0.8, aria: false },
+  encoding: { y: { ...y, field: "edge" } },
 });

@@ -1,5 +1,6 @@
 /** What a figure is, and what several figures need: series from CSV rows, labels that do not overlap. */
 import type { TopLevelSpec } from "vega-lite";
+import type { Variant } from "../../config/resolve.ts";
 
 export type CsvRow = Readonly<Record<string, string>>;
 
@@ -9,8 +10,11 @@ export type ReadRows = (file: string) => readonly CsvRow[];
 export interface Figure {
   /** What it shows, for readers who cannot see it. */
   readonly description: string;
-  /** @returns undefined where the run has nothing to show */
-  specification(read: ReadRows): TopLevelSpec | undefined;
+  /**
+   * @param variants as the run's config.yaml has them; none when there is no such file
+   * @returns undefined where the run has nothing to show
+   */
+  specification(read: ReadRows, variants: readonly Variant[]): TopLevelSpec | undefined;
 }
 
 export interface Point {
@@ -29,6 +33,34 @@ export const points = (rows: readonly CsvRow[], column: string): Point[] =>
 export const variantsOf = (rows: readonly { readonly variant?: string }[]): string[] => [
   ...new Set(rows.map((row) => row.variant!)),
 ];
+
+/** At most `most` of them, evenly spaced, the first and the last among them. */
+export const someOf = <T>(values: readonly T[], most: number): T[] =>
+  values.length <= most
+    ? [...values]
+    : Array.from({ length: most }, (_, i) => values[Math.round((i * (values.length - 1)) / (most - 1))]!);
+
+/** A name in lines of at most so many letters, parted after its "-", "_", "." and spaces where it has some. */
+export function wrapped(name: string, letters: number): string[] {
+  const most = Math.max(4, letters);
+  const pieces = (name.match(/[^-_. ]*[-_. ]|[^-_. ]+/g) ?? [name]).flatMap(
+    (piece) => piece.match(new RegExp(`.{1,${most}}`, "g"))!,
+  );
+  const lines: string[] = [];
+  for (const piece of pieces) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + piece.length <= most) lines[lines.length - 1] = last + piece;
+    else lines.push(piece);
+  }
+  return lines;
+}
+
+/** A name of at most so many letters: the middle of longer ones gives way, for their ends tell them apart. */
+export function shortened(name: string, letters: number): string {
+  if (name.length <= letters) return name;
+  const head = Math.ceil((letters - 1) / 2);
+  return `${name.slice(0, head)}…${name.slice(name.length - (letters - 1 - head))}`;
+}
 
 /** Each value averaged with those of the `window` − 1 steps before it, variant by variant. */
 export function trailingMean(series: readonly Point[], window: number): Point[] {

@@ -1,12 +1,14 @@
-/** The table of figures, and drawing them for a finished run from its CSV files. A new one is one file and one line. */
+/** The table of figures, and drawing them for a finished run from its files. A new one is one file and one line. */
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { writeWhole } from "../../host/whole-file.ts";
+import { ConfigError } from "../../config/problem.ts";
+import { resolveConfig, type Variant } from "../../config/resolve.ts";
 import { readCsv } from "../csv.ts";
 import { expertLoadFigure } from "./expert-load.ts";
 import type { CsvRow, Figure } from "./figure.ts";
 import { imbalanceFigure } from "./imbalance.ts";
 import { lossFigure } from "./loss.ts";
-import { pngOf, svgOf } from "./render.ts";
+import { writeFigure } from "./render.ts";
 import { stepTimeFigure } from "./step-time.ts";
 
 export const figures = {
@@ -30,14 +32,24 @@ export async function drawFigures(directory: string): Promise<FigureName[]> {
     files.set(file, rows);
     return rows;
   };
+  const variants = readVariants(join(directory, "config.yaml"));
   const drawn: FigureName[] = [];
   for (const [name, figure] of Object.entries(figures) as [FigureName, Figure][]) {
-    const specification = figure.specification(read);
+    const specification = figure.specification(read, variants);
     if (specification === undefined) continue;
-    const svg = await svgOf({ description: figure.description, ...specification });
-    writeWhole(join(directory, `${name}.svg`), `${svg}\n`);
-    writeWhole(join(directory, `${name}.png`), await pngOf(svg));
+    await writeFigure(directory, name, { description: figure.description, ...specification });
     drawn.push(name);
   }
   return drawn;
+}
+
+/** Figures can do without a config, and so without one that another version wrote and this one refuses. */
+function readVariants(path: string): readonly Variant[] {
+  if (!existsSync(path)) return [];
+  try {
+    return resolveConfig({ path, read: (file) => readFileSync(file, "utf8"), besides: (_, file) => file }).variants;
+  } catch (error) {
+    if (error instanceof ConfigError) return [];
+    throw error;
+  }
 }

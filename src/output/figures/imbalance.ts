@@ -2,10 +2,11 @@
 import { loadMetrics } from "../../metrics/metrics.ts";
 import { decimals } from "../quantities.ts";
 import { extent, type Figure, lastPoints, points, thinned, trailingMean, variantsOf } from "./figure.ts";
-import { endLabels, faintLines, type LinePanel, strongLines } from "./lines.ts";
-import { variantScales } from "./theme.ts";
+import { endLabels, endLabelsOf, endLabelsWidth, faintLines, heightFor, type LinePanel, strongLines } from "./lines.ts";
+import { contentWidth, variantScales } from "./theme.ts";
 
-const height = 330;
+/** The y axis with its labels and title. */
+const axisWidth = 43;
 const threeDecimals = decimals(3);
 const mostPoints = 400;
 /** The strong line averages this share of the run. */
@@ -21,13 +22,15 @@ export const imbalanceFigure: Figure = {
     const window = Math.max(1, Math.round(last * smoothing));
     const smooth = thinned(trailingMean(scores, window), mostPoints);
     const faint = thinned(scores, mostPoints);
+    const variants = variantsOf(rows);
+    const labels = endLabelsOf(lastPoints(smooth), threeDecimals);
     const largest = extent(scores.map((point) => point.value))[1] || 1;
     const panel: LinePanel = {
-      scales: variantScales(variantsOf(rows)),
+      scales: variantScales(variants),
       steps: [0, last],
       // A line at 0 stands clear of the axis.
       domain: [-0.04 * largest, 1.04 * largest],
-      height,
+      height: heightFor(variants),
       yTitle: `imbalance score (${loadMetrics["imbalance-score"].unit})`,
       stepTicks: 6,
     };
@@ -39,13 +42,9 @@ export const imbalanceFigure: Figure = {
           window > 1 ? `Strong: mean of the last ${window} steps. Faint: each step.` : "",
         ].filter((line) => line !== ""),
       },
-      width: 530,
-      height,
-      layer: [
-        faintLines(faint, panel),
-        strongLines(smooth, panel),
-        endLabels(lastPoints(smooth), ({ variant, value }) => `${threeDecimals(value)} ${variant}`, panel),
-      ],
+      width: contentWidth - axisWidth - endLabelsWidth(labels),
+      height: panel.height,
+      layer: [faintLines(faint, panel), strongLines(smooth, panel), endLabels(labels, panel)],
     };
   },
 };

@@ -1,5 +1,6 @@
 /** Layers of line figures: one line a variant, told apart by colour, dash and shape, and named at its end. */
-import { type Point, spread, variantsOf } from "./figure.ts";
+import { type Point, shortened, spread, variantsOf } from "./figure.ts";
+import { textWidth } from "./font-metrics.ts";
 import type { variantScales } from "./theme.ts";
 
 type Scales = ReturnType<typeof variantScales>;
@@ -70,23 +71,56 @@ const sparse = (series: readonly Point[]): Point[] =>
     return own.filter((_, i) => (own.length - 1 - i) % every === 0);
   });
 
+const labelDistance = 9;
+const labelSize = 12;
+const labelHeight = 16;
+const mostLetters = 30;
+
+/** The last value of each variant's line, and its name. */
+export interface EndLabel extends Point {
+  readonly text: string;
+}
+
+export const endLabelsOf = (ends: readonly Point[], print: (value: number) => string): EndLabel[] =>
+  ends.map((end) => ({ ...end, text: `${print(end.value)} ${shortened(end.variant, mostLetters)}` }));
+
+/** Pixels that the labels need at the right of their panel. */
+export const endLabelsWidth = (labels: readonly EndLabel[]): number =>
+  labelDistance + Math.ceil(Math.max(...labels.map(({ text }) => textWidth(text, labelSize, "bold"))));
+
+/** A panel's height, more where many lines end in labels. */
+export const heightFor = (variants: readonly string[]): number => Math.max(330, labelHeight * variants.length);
+
 /** The text at the end of each line, moved apart where lines end close together. */
-export function endLabels(ends: readonly Point[], text: (point: Point) => string, panel: LinePanel) {
+export function endLabels(labels: readonly EndLabel[], panel: LinePanel) {
   const [low, high] = panel.domain;
   const places = spread(
-    ends.map((end) => end.value),
-    (16 / panel.height) * (high - low),
+    labels.map((label) => label.value),
+    (labelHeight / panel.height) * (high - low),
   );
   return {
-    data: { values: ends.map((end, i) => ({ ...end, value: places[i]!, text: text(end) })) },
+    data: { values: labels.map((label, i) => ({ ...label, value: places[i]! })) },
     mark: {
       type: "text" as const,
       align: "left" as const,
       baseline: "middle" as const,
-      dx: 9,
+      dx: labelDistance,
+      fontSize: labelSize,
       fontWeight: "bold" as const,
       aria: false,
     },
     encoding: { ...encoding(panel), text: { field: "text", type: "nominal" as const } },
   };
 }
+
+/** A light box around what another panel enlarges. */
+export const enlargedBox = (panel: LinePanel, { steps, domain }: LinePanel) => ({
+  data: { values: [{ step: steps[0], end: steps[1], value: domain[0], top: domain[1] }] },
+  mark: { type: "rect" as const, fill: "#000000", fillOpacity: 0.07, stroke: "#555555", strokeWidth: 1, aria: false },
+  encoding: {
+    x: encoding(panel).x,
+    x2: { field: "end" },
+    y: encoding(panel).y,
+    y2: { field: "top" },
+  },
+});

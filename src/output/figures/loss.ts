@@ -2,10 +2,22 @@
 
 import { decimals } from "../quantities.ts";
 import { extent, type Figure, lastPoints, type Point, points, thinned, variantsOf } from "./figure.ts";
-import { endLabels, faintLines, type LinePanel, marks, strongLines } from "./lines.ts";
-import { variantScales } from "./theme.ts";
+import {
+  endLabels,
+  endLabelsOf,
+  endLabelsWidth,
+  enlargedBox,
+  faintLines,
+  heightFor,
+  type LinePanel,
+  marks,
+  strongLines,
+} from "./lines.ts";
+import { contentWidth, variantScales } from "./theme.ts";
 
-const height = 330;
+/** The y axis with its labels and title. */
+const axisWidth = 49;
+const gap = 28;
 const threeDecimals = decimals(3);
 /** Points of the faint lines: more cannot be told apart. */
 const mostPoints = 400;
@@ -19,7 +31,10 @@ export const lossFigure: Figure = {
     if (validation.length === 0) return undefined;
     const last = extent(training.map((point) => point.step))[1];
     const late = validation.filter((point) => point.step >= last / 2);
-    const shared = { scales: variantScales(variantsOf(training)), height };
+    const variants = variantsOf(training);
+    const labels = endLabelsOf(lastPoints(late), threeDecimals);
+    const width = contentWidth - 2 * axisWidth - gap - endLabelsWidth(labels);
+    const shared = { scales: variantScales(variants), height: heightFor(variants) };
     const whole: LinePanel = {
       ...shared,
       steps: [0, last],
@@ -36,22 +51,23 @@ export const lossFigure: Figure = {
     };
     return {
       title: { text: "Loss", subtitle: "Strong: validation, mean over the domains. Faint: training batches." },
-      spacing: 30,
+      spacing: gap,
       hconcat: [
         {
-          width: 300,
-          height,
-          layer: [faintLines(training, whole), strongLines(validation, whole), marks(validation, whole)],
+          width: Math.ceil(0.6 * width),
+          height: whole.height,
+          layer: [
+            enlargedBox(whole, enlarged),
+            faintLines(training, whole),
+            strongLines(validation, whole),
+            marks(validation, whole),
+          ],
         },
         {
-          width: 180,
-          height,
-          title: { text: "Validation, last half", fontSize: 12, fontWeight: "normal", offset: 8 },
-          layer: [
-            strongLines(late, enlarged),
-            marks(late, enlarged),
-            endLabels(lastPoints(late), ({ variant, value }) => `${threeDecimals(value)} ${variant}`, enlarged),
-          ],
+          width: Math.floor(0.4 * width),
+          height: enlarged.height,
+          title: { text: "The box at the left: validation, last half", fontSize: 12, fontWeight: "normal", offset: 8 },
+          layer: [strongLines(late, enlarged), marks(late, enlarged), endLabels(labels, enlarged)],
         },
       ],
     };

@@ -1,18 +1,22 @@
 /** A Vega-Lite specification to SVG, and SVG to PNG. Same specification, same bytes; both libraries are loaded on first use. */
-import { createRequire } from "node:module";
+import { join } from "node:path";
 import type { TopLevelSpec } from "vega-lite";
+import { writeWhole } from "../../host/whole-file.ts";
+import { fontFiles, textWidth } from "./font-metrics.ts";
 import { figureWidth, theme } from "./theme.ts";
-
-const require = createRequire(import.meta.url);
-const fontFiles = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((file) =>
-  require.resolve(`dejavu-fonts-ttf/ttf/${file}`),
-);
 
 /** Width of the PNG in pixels: two for each of the figure's. */
 export const pngWidth = 2 * figureWidth;
 
+/** Writes `<name>.svg` and `<name>.png` in the directory. */
+export async function writeFigure(directory: string, name: string, specification: TopLevelSpec): Promise<void> {
+  const svg = await svgOf(specification);
+  writeWhole(join(directory, `${name}.svg`), `${svg}\n`);
+  writeWhole(join(directory, `${name}.png`), await pngOf(svg));
+}
+
 /** @throws Error when vega has anything to complain about */
-export async function svgOf(specification: TopLevelSpec): Promise<string> {
+async function svgOf(specification: TopLevelSpec): Promise<string> {
   const [vega, vegaLite] = await Promise.all([import("vega"), import("vega-lite")]);
   const complaints: string[] = [];
   const complain = (...messages: unknown[]) => {
@@ -23,7 +27,7 @@ export async function svgOf(specification: TopLevelSpec): Promise<string> {
   const logger = { level: () => logger, error: complain, warn: complain, info: quiet, debug: quiet } as never;
   const { spec } = vegaLite.compile(specification, { config: theme, logger });
   // Without a canvas vega takes a letter for 0.8 em and leaves a third of the figure blank.
-  (vega as unknown as VegaWithMetrics).textMetrics.width = textWidth;
+  (vega as unknown as VegaWithMetrics).textMetrics.width = itemWidth;
   // Clip paths are numbered across figures otherwise.
   vega.resetSVGDefIds();
   const svg = await new vega.View(vega.parse(spec), { renderer: "none", logger }).toSVG();
@@ -46,17 +50,16 @@ interface VegaWithMetrics {
   textMetrics: { width: (item: TextItem, line?: unknown) => number };
 }
 
-/** Mean advance of a DejaVu Sans letter in English text, in em; the same on every machine, canvas or not. */
-const textWidth = (item: TextItem, line: unknown = item.text): number =>
-  String(line ?? "").length * (item.fontSize ?? 11) * (item.fontWeight === "bold" ? 0.69 : 0.61);
+const itemWidth = ({ text, fontSize = 11, fontWeight }: TextItem, line: unknown = text): number =>
+  textWidth(String(line ?? ""), fontSize, fontWeight === "bold" ? "bold" : "normal");
 
 /** @returns the PNG file, `pngWidth` pixels wide, on white */
-export async function pngOf(svg: string): Promise<Buffer> {
+async function pngOf(svg: string): Promise<Buffer> {
   const { Resvg } = await import("@resvg/resvg-js");
   const rendered = new Resvg(svg, {
     fitTo: { mode: "width", value: pngWidth },
     background: "white",
-    font: { loadSystemFonts: false, fontFiles, defaultFontFamily: "DejaVu Sans" },
+    font: { loadSystemFonts: false, fontFiles: Object.values(fontFiles), defaultFontFamily: "DejaVu Sans" },
   }).render();
   return rendered.asPng();
 }

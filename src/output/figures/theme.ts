@@ -25,12 +25,12 @@ const styles = [
   { colour: palette.black, dash: [1, 3], shape: "triangle-right" },
 ] as const;
 
-/** Variants differ by colour, dash and shape, the same ones in every figure. */
+/** Variants differ by colour, dash and shape, the same ones in every figure; colours that come again have another dash. */
 export function variantScales(variants: readonly string[]) {
   const of = <K extends keyof (typeof styles)[number]>(key: K) =>
-    variants.map((_, i) => styles[i % styles.length]![key]);
+    variants.map((_, i) => styles[(i + Math.floor(i / styles.length)) % styles.length]![key]);
   return {
-    colour: { domain: [...variants], range: of("colour") },
+    colour: { domain: [...variants], range: variants.map((_, i) => styles[i % styles.length]!.colour) },
     dash: { domain: [...variants], range: of("dash").map((dash) => [...dash]) },
     shape: { domain: [...variants], range: of("shape") },
   };
@@ -42,15 +42,18 @@ export const partColours = { compute: palette.blue, wait: palette.orange, commun
 /** The PNGs use the first, which is packaged; browsers without it take one of about the same widths. */
 const font = "DejaVu Sans, Verdana, sans-serif";
 const ink = "#222222";
-const softInk = "#555555";
+export const softInk = "#555555";
 
 /** Width of a whole figure in CSS pixels, about. */
 export const figureWidth = 800;
+const padding = 14;
+/** What the padding leaves of it. */
+export const contentWidth = figureWidth - 2 * padding;
 
 export const theme: Config = {
   background: "white",
   font,
-  padding: 14,
+  padding,
   title: {
     anchor: "start",
     frame: "group",
