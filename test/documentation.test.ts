@@ -53,6 +53,16 @@ describe("the documentation", () => {
     }
   });
 
+  it("has a library example that runs as it stands", () => {
+    const [, code] = /```ts\n(import \{ simulate \}[\s\S]*?)```/.exec(readme)!;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", code!], {
+      encoding: "utf8",
+    });
+    expect(stderr).to.equal("");
+    const lines = stdout.split("\n").filter((line) => /^(topk|topk-lossfree|moge) [123] \d\.\d+ \[/.test(line));
+    expect(lines).to.have.length(9);
+  });
+
   it("names keys that the config knows", () => {
     const keys = [...readme.matchAll(/--set ([\w.]+)=/g)].map(([, key]) => key!);
     expect(keys.length).to.be.at.least(1);

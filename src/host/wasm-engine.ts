@@ -70,7 +70,7 @@ function readKernels(name: string): Uint8Array {
 function startThread(data: ThreadData): Promise<void> {
   const worker = import.meta.url.endsWith(".ts")
     ? new Worker(SOURCE_ENTRY, { eval: true, workerData: data })
-    : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data });
+    : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data, execArgv: [] });
   return new Promise((resolve, reject) => {
     worker.once("message", () => {
       worker.unref();

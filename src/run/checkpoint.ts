@@ -19,7 +19,7 @@ export interface Checkpoint {
   readonly positions: Readonly<Record<string, number>>;
 }
 
-const FORMAT = "moge-checkpoint-3";
+const FORMAT = "moge-checkpoint-4";
 const DIGEST_BYTES = 32;
 
 const pathIn = (directory: string) => join(directory, "checkpoint.bin");

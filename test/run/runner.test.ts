@@ -112,7 +112,7 @@ describe("a run on disk", () => {
   for (const [what, damage] of [
     [
       "a damaged checkpoint",
-      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-3 and nonsense"),
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-4 and nonsense"),
     ],
     ["a checkpoint cut short", (partial: string) => truncateSync(join(partial, "checkpoint.bin"), 2000)],
     ["a result file cut short", (partial: string) => truncateSync(join(partial, "layers.csv"), 10)],
@@ -136,9 +136,7 @@ describe("a run on disk", () => {
     writeFileSync(text, "that is the question ".repeat(100));
     const notices: string[] = [];
     await start("a", [data], { observer: { ...silent, notice: (notice) => notices.push(notice) } });
-    expect(notices).to.deep.equal([
-      "the text to train on has changed since the checkpoint; starting from the beginning",
-    ]);
+    expect(notices[0]).to.equal("the text to train on has changed since the checkpoint; starting from the beginning");
     await start("b", [data]);
     expect(bytesOf(join(folder, "a", "tiny"))).to.deep.equal(bytesOf(join(folder, "b", "tiny")));
   });
