@@ -24,25 +24,35 @@ const describe = ({ trainingLossNatsPerByte, validation }: Step) =>
     ? `validation ${validation.lossNatsPerByte.toFixed(3)} nats/byte`
     : `training ${trainingLossNatsPerByte.toFixed(3)} nats/byte`;
 
+/** Says which engine computes, when it is another than before. */
+function engineSayer(): (engine: string) => void {
+  let before: string | undefined;
+  return (engine) => {
+    if (engine !== before) say(`engine: ${engine}`);
+    before = engine;
+  };
+}
+
 function barProgress(total: number): Progress {
   const bar = new SingleBar({
-    format: "{variant} |{bar}| {value}/{total} steps, {loss}, {eta_formatted} left",
-    barsize: 20,
+    format: "{variant} |{bar}| {value}/{total}, {loss}, {eta_formatted} left",
+    barsize: 12,
     hideCursor: true,
     etaBuffer: 50,
     clearOnComplete: true,
     noTTYOutput: true,
   });
-  let shown = 0;
+  const sayEngine = engineSayer();
   let loss = "training";
-  const start = (value: number, variant: string) =>
-    shown === 0 ? bar.start(total, value, { variant, loss }) : bar.update(value, { variant, loss });
   return {
-    notice: say,
-    variant(name, engine, stepsDone) {
-      if (shown === 0) say(`engine: ${engine}`);
-      start(stepsDone, name);
-      shown++;
+    notice(text) {
+      bar.stop(); // or the text would stand on its line
+      say(text);
+    },
+    variant(variant, engine, stepsDone) {
+      if (bar.isActive) bar.stop();
+      sayEngine(engine);
+      bar.start(total, stepsDone, { variant, loss });
     },
     step(variant, step) {
       // The validation loss stays in sight until the next one.
@@ -60,12 +70,11 @@ const LINE_INTERVAL_MILLISECONDS = 5000;
 function textProgress(total: number): Progress {
   let done = 0;
   let last = 0;
-  let shown = false;
+  const sayEngine = engineSayer();
   return {
     notice: say,
     variant(name, engine, stepsDone) {
-      if (!shown) say(`engine: ${engine}`);
-      shown = true;
+      sayEngine(engine);
       done = stepsDone;
       last = Date.now();
       say(`${name}: starting, ${done} of ${total} steps done`);
