@@ -44,13 +44,16 @@ function barProgress(total: number): Progress {
   });
   const sayEngine = engineSayer();
   let loss = "training";
+  const stop = () => {
+    if (bar.isActive) bar.stop(); // a second time it would draw itself again
+  };
   return {
     notice(text) {
-      bar.stop(); // or the text would stand on its line
+      stop(); // or the text would stand on its line
       say(text);
     },
     variant(variant, engine, stepsDone) {
-      if (bar.isActive) bar.stop();
+      stop();
       sayEngine(engine);
       bar.start(total, stepsDone, { variant, loss });
     },
@@ -59,9 +62,7 @@ function barProgress(total: number): Progress {
       if (step.validation || !loss.startsWith("validation")) loss = describe(step);
       bar.increment(1, { variant, loss });
     },
-    close() {
-      bar.stop();
-    },
+    close: stop,
   };
 }
 
