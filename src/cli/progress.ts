@@ -41,6 +41,7 @@ function barProgress(total: number): Progress {
     etaBuffer: 50,
     clearOnComplete: true,
     noTTYOutput: true,
+    gracefulExit: false, // signals are the run's to answer
   });
   const sayEngine = engineSayer();
   let loss = "training";
