@@ -39,11 +39,12 @@ export const experimentCommand: CommandModule<object, Arguments> = {
     if (name === undefined) return list();
     const { experiment, figures } = await load(name);
     const options = withSettings(experiment, set);
-    const [{ writeExperiment }, { claimRunDirectory, completeRunDirectory }] = await Promise.all([
+    const [{ stringify }, { writeExperiment }, { claimRunDirectory, completeRunDirectory }] = await Promise.all([
+      import("yaml"),
       import("../output/experiment-report.ts"),
       import("../run/directory.ts"),
     ]);
-    const directory = claimRunDirectory(results, name, JSON.stringify(options), force);
+    const directory = claimRunDirectory(results, name, stringify(options), force);
     let claims: CheckedClaim[];
     try {
       const tables = experiment.run(options);

@@ -24,7 +24,7 @@ export interface RunDirectory {
   readonly resumes: boolean;
 }
 
-/** What the run was asked to do: a resolved config. It is JSON or YAML, and YAML reads both. */
+/** What the run was asked to do: its resolved config, or the options of an experiment. */
 const CONFIG_FILE = "config.yaml";
 
 /**
