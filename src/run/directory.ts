@@ -5,7 +5,7 @@
  */
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { writeWhole } from "../host/whole-file.ts";
 
 /** The run cannot start as asked. The message is one line that says what to do. */
@@ -38,7 +38,7 @@ export function claimRunDirectory(results: string, name: string, configText: str
   const partial = `${final}.partial`;
   refuseIfComplete(final, force);
   try {
-    mkdirSync(partial, { recursive: true });
+    makeFolders(partial);
   } catch (error) {
     throw cannotWrite(partial, error);
   }
@@ -56,6 +56,17 @@ export function claimRunDirectory(results: string, name: string, configText: str
   } catch (error) {
     releaseRunDirectory(partial);
     throw error;
+  }
+}
+
+/** One by one: Node's own recursion never ends where a folder exists in which none can be made, as below /proc. */
+function makeFolders(path: string): void {
+  if (existsSync(path)) return;
+  makeFolders(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was quicker
   }
 }
 
