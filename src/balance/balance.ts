@@ -7,14 +7,12 @@
  */
 import type { Floats } from "../core/floats.ts";
 import { countLoad } from "../routing/assignment.ts";
+import { DEFAULT_EPSILON } from "../routing/gates.ts";
 import type { AddScoreGradient, Routing } from "../routing/route.ts";
 import type { RouterShape } from "../routing/router.ts";
 import { scoreFunctions } from "../routing/scores.ts";
 import type { BalancingLoss, BiasRule } from "./rule.ts";
 import { type BalanceSetting, balancingRules, isBias, isLoss } from "./rules.ts";
-
-/** Keeps a token without any score from dividing by zero (Megatron-LM). */
-const EPSILON = 1e-20;
 
 /** The load of the step so far, for losses that balance the global batch. */
 export interface StepLoad {
@@ -144,7 +142,7 @@ export function updateBias(settings: readonly BalanceSetting[], bias: Floats, lo
 
 /** What a token's scores are divided by to be probabilities. */
 function scoreSum(scores: Floats, at: number, experts: number): number {
-  let total = EPSILON;
+  let total = DEFAULT_EPSILON;
   for (let i = at; i < at + experts; i++) total += scores[i]!;
   return total;
 }

@@ -43,28 +43,14 @@ export const runCommand: CommandModule<object, Arguments> = {
       import("../run/plan.ts"),
       import("./progress.ts"),
     ]);
-    const interruption = new AbortController();
-    const codes = { SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.requeue } as const;
-    let code: number = exitCodes.interrupted;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.once(signal, () => {
-        code = codes[signal];
-        interruption.abort();
-        say("stopping after this step");
-      });
-    }
+    const interruption = listenForSignals();
     const progress = openProgress(mode, trainingSteps(resolved.variants));
     try {
       const outcome = await run({ resolved, results, force }, progress, interruption.signal);
       progress.close();
-      if (outcome.kind === "interrupted") {
-        say(
-          `interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`,
-        );
-        process.exitCode = code;
-        return;
-      }
-      await conclude(outcome.directory, json);
+      if (outcome.kind === "complete") return await conclude(outcome.directory, json);
+      say(`interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`);
+      process.exitCode = interruption.exitCode();
     } finally {
       progress.close();
     }
@@ -72,6 +58,20 @@ export const runCommand: CommandModule<object, Arguments> = {
 };
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
+
+/** The first SIGINT or SIGTERM stops the run after its step; a second one ends the process. */
+function listenForSignals(): { readonly signal: AbortSignal; exitCode(): number } {
+  const controller = new AbortController();
+  let code: number = exitCodes.interrupted;
+  const stopWith = (exitCode: number) => () => {
+    code = exitCode;
+    controller.abort();
+    say("stopping after this step");
+  };
+  process.once("SIGINT", stopWith(exitCodes.interrupted));
+  process.once("SIGTERM", stopWith(exitCodes.requeue));
+  return { signal: controller.signal, exitCode: () => code };
+}
 
 /** What is about to be done. */
 async function announce(resolved: ResolvedConfig): Promise<void> {

@@ -2,7 +2,9 @@
  * The CSV files of a run: every file, its columns, their units and where each value comes from. The writer, the
  * documentation and the tests are read off this table. Formulas of load metrics are in metrics/.
  */
+
 import type { RunConfig } from "../config/schema.ts";
+import { mean } from "../core/statistics.ts";
 import { type AssignmentMetric, type AssignmentMetricName, assignmentMetrics } from "../metrics/assignment-metrics.ts";
 import { type LoadMetric, loadMetrics } from "../metrics/metrics.ts";
 import type { LayerStep, Step } from "../simulate.ts";
@@ -61,8 +63,8 @@ const table = <Row>(
   cells: (variant, step) => rows(variant, step).map((row) => Object.values(columns).map((column) => column.value(row))),
 });
 
-const mean = (values: readonly number[]): number | undefined =>
-  values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
+const meanOrNothing = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : mean(values);
 
 const overLayers = (value: (layer: LayerStep, row: StepRow) => number, { step, variant }: StepRow): number[] =>
   step.layers.map((layer) => value(layer, { step, variant }));
@@ -147,7 +149,7 @@ const stepColumns: Record<string, Column<StepRow>> = {
   imbalance_score: {
     unit: imbalanceScore.unit,
     description: `imbalance score of the device loads, ${imbalanceScore.formula}; mean over layers`,
-    value: (row) => mean(overLayers(deviceMetric(imbalanceScore), row)),
+    value: (row) => meanOrNothing(overLayers(deviceMetric(imbalanceScore), row)),
   },
   imbalance_score_max: {
     unit: imbalanceScore.unit,
@@ -158,15 +160,15 @@ const stepColumns: Record<string, Column<StepRow>> = {
   device_max_over_mean: {
     unit: maxOverMean.unit,
     description: "load of the hottest device over the mean device; mean over layers",
-    value: (row) => mean(overLayers(deviceMetric(maxOverMean), row)),
+    value: (row) => meanOrNothing(overLayers(deviceMetric(maxOverMean), row)),
   },
   expert_max_over_mean: {
     unit: maxOverMean.unit,
     description: "load of the hottest expert over the mean expert; mean over layers",
-    value: (row) => mean(overLayers(expertMetric(maxOverMean), row)),
+    value: (row) => meanOrNothing(overLayers(expertMetric(maxOverMean), row)),
   },
   ...assignmentColumns<StepRow>("; mean over layers", (name, row) =>
-    mean(overLayers((layer) => layer.metrics[name], row)),
+    meanOrNothing(overLayers((layer) => layer.metrics[name], row)),
   ),
   ...simulatedSeconds("step", (simulated) => simulated.stepSeconds),
   ...simulatedSeconds("compute", (simulated) => simulated.computeSeconds),

@@ -16,9 +16,10 @@ export function cellText(cell: Cell): string {
 /** @returns one line a row, each ended by LF */
 export const csvText = (rows: readonly (readonly Cell[])[]): string => stringify(rows.map((row) => row.map(cellText)));
 
-/** @returns the rows by column name, cells as text */
-export const readCsv = (path: string): Record<string, string>[] =>
-  parse(readFileSync(path), { columns: true, skip_empty_lines: true });
+/** A row read back: cells as text, by column name. */
+export type CsvRow = Readonly<Record<string, string>>;
+
+export const readCsv = (path: string): CsvRow[] => parse(readFileSync(path), { columns: true, skip_empty_lines: true });
 
 /** An append-only CSV file that knows how long it is, so that a checkpoint can name the place to go on from. */
 export class CsvFile {
@@ -54,7 +55,7 @@ export class CsvFile {
   }
 
   /** Everything appended so far, by column name. */
-  read(): Record<string, string>[] {
+  read(): CsvRow[] {
     return readCsv(this.#path);
   }
 

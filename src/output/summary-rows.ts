@@ -3,9 +3,7 @@ import { join } from "node:path";
 import { mean, quantile } from "simple-statistics";
 import { loadMetrics } from "../metrics/metrics.ts";
 import { type Column, simulatedParts } from "./columns.ts";
-import { type Cell, readCsv } from "./csv.ts";
-
-type CsvRow = Readonly<Record<string, string>>;
+import { type Cell, type CsvRow, readCsv } from "./csv.ts";
 
 /** What the CSV files do not hold. */
 export interface VariantFacts {

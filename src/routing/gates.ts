@@ -29,6 +29,7 @@ export interface GateSettings {
   readonly epsilon?: number;
 }
 
+/** Keeps a token whose scores have all vanished from dividing by zero; Megatron-LM's value. */
 export const DEFAULT_EPSILON = 1e-20;
 
 /** What the gates of a batch are made of. */

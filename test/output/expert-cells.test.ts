@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import type { CsvRow } from "../../src/output/csv.ts";
 import {
   type Cells,
   deviceBlocks,
@@ -7,7 +8,6 @@ import {
   type Recorded,
   recordedLayers,
 } from "../../src/output/figures/expert-cells.ts";
-import type { CsvRow } from "../../src/output/figures/figure.ts";
 
 /** Rows of one variant and layer; `load(step, expert)` as a run would record it. */
 function rowsOf(steps: number[], deviceOf: number[], load: (step: number, expert: number) => number): CsvRow[] {

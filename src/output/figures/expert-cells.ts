@@ -1,5 +1,5 @@
 /** Expert loads as the cells of heat maps: neighbouring experts and recorded steps pooled until they fit. Time is linear in the rows. */
-import type { CsvRow } from "./figure.ts";
+import type { CsvRow } from "../csv.ts";
 
 /** What one variant recorded of one layer. */
 export interface Recorded {

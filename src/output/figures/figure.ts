@@ -1,8 +1,9 @@
 /** What a figure is, and what several figures need: series from CSV rows, labels that do not overlap. */
+
 import type { TopLevelSpec } from "vega-lite";
 import type { Variant } from "../../config/resolve.ts";
-
-export type CsvRow = Readonly<Record<string, string>>;
+import { mean } from "../../core/statistics.ts";
+import type { CsvRow } from "../csv.ts";
 
 /** Rows of one of the run's CSV files. */
 export type ReadRows = (file: string) => readonly CsvRow[];
@@ -110,9 +111,6 @@ export function spread(wanted: readonly number[], gap: number): number[] {
   });
   return places;
 }
-
-export const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Smallest and largest. */
 export const extent = (values: readonly number[]): [number, number] =>

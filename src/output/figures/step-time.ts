@@ -1,8 +1,9 @@
 /** Simulated step time of the target's MoE layers, split into compute, waiting and communication. */
 import { devices } from "../../cluster/devices.ts";
 import type { Variant } from "../../config/resolve.ts";
+import type { CsvRow } from "../csv.ts";
 import { milliseconds } from "../quantities.ts";
-import { type CsvRow, type Figure, shortened, variantsOf } from "./figure.ts";
+import { type Figure, shortened, variantsOf } from "./figure.ts";
 import { textWidth } from "./font-metrics.ts";
 import { contentWidth, partColours } from "./theme.ts";
 
