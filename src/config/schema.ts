@@ -6,72 +6,21 @@
  * Written with zod/mini so that the page can carry it.
  */
 import * as z from "zod/mini";
-import { type BalanceSetting, balancingRules } from "../balance/rules.ts";
-import { devices } from "../cluster/devices.ts";
-import { dispatchModes } from "../cluster/projection.ts";
-import { topologies } from "../cluster/topologies.ts";
-import type { Knob } from "../core/knob.ts";
 import { textDomains } from "../data/text-domains.ts";
-import { placements } from "../placement/placements.ts";
-import { normalisations } from "../routing/gates.ts";
-import { routingPresets } from "../routing/presets.ts";
-import { routers } from "../routing/routers.ts";
-import { scoreFunctions } from "../routing/scores.ts";
-
-const described = <S extends z.core.$ZodType>(schema: S, description: string): S => {
-  z.globalRegistry.add(schema, { description });
-  return schema;
-};
-
-/** Beyond these a number is a slip of the finger; memory sets the real bounds much earlier. */
-const MOST = 1e9;
-
-const count = (fallback: number, help: string, most = MOST) =>
-  described(z._default(z.int().check(z.minimum(1), z.maximum(most)), fallback), help);
-const countOrZero = (fallback: number, help: string, most = MOST) =>
-  described(z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback), help);
-const positive = (fallback: number, help: string) => described(z._default(z.number().check(z.gt(0)), fallback), help);
-const notNegative = (fallback: number, help: string) =>
-  described(z._default(z.number().check(z.minimum(0)), fallback), help);
-/** Short of 1 by what single precision can still tell from it. */
-const fraction = (fallback: number, help: string) =>
-  described(z._default(z.number().check(z.minimum(0), z.maximum(0.99999)), fallback), help);
-const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
-const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
-/** One of the names of a table. The help says what each of them means. */
-const choice = <T extends Readonly<Record<string, string | { readonly title: string }>>>(
-  table: T,
-  fallback: NoInfer<keyof T & string>,
-  help: string,
-) => {
-  const meaning = (entry: string | { readonly title: string }) => (typeof entry === "string" ? entry : entry.title);
-  const options = Object.entries(table).map(([name, entry]) => `${name}: ${meaning(entry)}`);
-  return described(z._default(z.enum(keys(table)), fallback as never), `${help}. ${options.join("; ")}`);
-};
-/** A section whose keys all have defaults may be left out. */
-const section = <S extends z.core.$ZodLooseShape>(shape: S, help: string) =>
-  described(z.prefault(z.strictObject(shape), {} as never), help);
-
-function knobSchema(knob: Knob): z.ZodMiniType {
-  switch (knob.kind) {
-    case "number":
-      return notNegative(knob.default, knob.source ? `${knob.help} (default: ${knob.source})` : knob.help);
-    case "boolean":
-      return flag(knob.default, knob.help);
-    case "choice":
-      return choice(knob.options, knob.default, knob.help);
-  }
-}
-
-const balanceSetting = z.discriminatedUnion(
-  "rule",
-  keys(balancingRules).map((name) =>
-    z.strictObject({
-      rule: described(z.literal(name), balancingRules[name].title),
-      ...Object.fromEntries(Object.entries(balancingRules[name].knobs).map(([key, knob]) => [key, knobSchema(knob)])),
-    }),
-  ) as never,
-) as unknown as z.ZodMiniType<BalanceSetting>;
+import { cluster, target } from "./cluster-sections.ts";
+import {
+  choice,
+  count,
+  countOrZero,
+  described,
+  flag,
+  fraction,
+  keys,
+  notNegative,
+  positive,
+  section,
+} from "./fields.ts";
+import { balanceSetting, router } from "./routing-sections.ts";
 
 const model = section(
   {
@@ -95,24 +44,6 @@ const model = section(
     tiedHead: flag(false, "use the token embedding as output head"),
   },
   "the small model that is trained",
-);
-
-const router = section(
-  {
-    preset: described(
-      z.optional(z.enum(keys(routingPresets))),
-      "a published combination; the keys beside it override it",
-    ),
-    selection: choice(routers, "topk", "which experts a token goes to"),
-    scoreFunction: choice(scoreFunctions, "softmax", "logits to scores"),
-    normalisation: choice(normalisations, "chosen", "how the scores of the chosen become weights"),
-    scale: positive(1, "multiplies the weights"),
-    bias: described(
-      z._default(z.array(z.number()), []),
-      "starting selection bias, one number an expert; none: zeros. Balancing rules may move it",
-    ),
-  },
-  "the routing rule",
 );
 
 const training = section(
@@ -166,36 +97,6 @@ const syntheticData = z.strictObject({
   skew: notNegative(0, "Zipf exponent of the topics' shares; 0 is uniform"),
   noise: fraction(0.1, "probability that a symbol is drawn at random from its topic's alphabet"),
 });
-
-const target = described(
-  z.optional(
-    z.strictObject({
-      name: described(z._default(z.string(), "Pangu Pro MoE layer"), "how reports call it"),
-      layers: count(1, "MoE layers priced; trained layers stand for them by depth fraction", 1000),
-      hiddenSize: count(5120, "H of the priced model"),
-      expertHiddenSize: count(1344, "F of the priced model"),
-      experts: count(64, "N; must equal the trained model's"),
-      topK: count(8, "K; must equal the trained model's"),
-      groups: count(8, "M; must equal the trained model's"),
-      expertParallel: count(8, "devices that share the experts of a layer"),
-      tokensPerRank: count(4096, "tokens on each of them, a layer and step", 1_000_000),
-      bytesPerValue: count(2, "bytes of a value in compute and transfer; 2 is bf16"),
-      dispatch: choice(dispatchModes, "deduplicated", "how a token reaches several experts on one device"),
-      window: count(16, "steps whose tokens are pooled before they are drawn from", 10_000),
-    }),
-  ),
-  "what is priced: a layer of a real model, fed with the trained router's choices; none: nothing is priced",
-);
-
-const cluster = section(
-  {
-    devices: count(8, "simulated devices of the trained model's expert-parallel group, D"),
-    placement: choice(placements, "contiguous", "which device holds which expert"),
-    device: choice(devices, "ascend-910b2", "device preset"),
-    topology: choice(topologies, "a2-8xhccs-roce", "link preset"),
-  },
-  "the simulated cluster",
-);
 
 const engine = section(
   {

@@ -1,0 +1,52 @@
+/**
+ * What the schema is built of: one constructor a kind of knob, each with its default, bounds and help.
+ * Written with zod/mini so that the page can carry it.
+ */
+import * as z from "zod/mini";
+import type { Knob } from "../core/knob.ts";
+
+export const described = <S extends z.core.$ZodType>(schema: S, description: string): S => {
+  z.globalRegistry.add(schema, { description });
+  return schema;
+};
+
+/** Beyond these a number is a slip of the finger; memory sets the real bounds much earlier. */
+const MOST = 1e9;
+
+export const count = (fallback: number, help: string, most = MOST) =>
+  described(z._default(z.int().check(z.minimum(1), z.maximum(most)), fallback), help);
+export const countOrZero = (fallback: number, help: string, most = MOST) =>
+  described(z._default(z.int().check(z.minimum(0), z.maximum(most)), fallback), help);
+export const positive = (fallback: number, help: string) =>
+  described(z._default(z.number().check(z.gt(0)), fallback), help);
+export const notNegative = (fallback: number, help: string) =>
+  described(z._default(z.number().check(z.minimum(0)), fallback), help);
+/** Short of 1 by what single precision can still tell from it. */
+export const fraction = (fallback: number, help: string) =>
+  described(z._default(z.number().check(z.minimum(0), z.maximum(0.99999)), fallback), help);
+export const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
+export const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
+/** One of the names of a table. The help says what each of them means. */
+export const choice = <T extends Readonly<Record<string, string | { readonly title: string }>>>(
+  table: T,
+  fallback: NoInfer<keyof T & string>,
+  help: string,
+) => {
+  const meaning = (entry: string | { readonly title: string }) => (typeof entry === "string" ? entry : entry.title);
+  const options = Object.entries(table).map(([name, entry]) => `${name}: ${meaning(entry)}`);
+  return described(z._default(z.enum(keys(table)), fallback as never), `${help}. ${options.join("; ")}`);
+};
+/** A section whose keys all have defaults may be left out. */
+export const section = <S extends z.core.$ZodLooseShape>(shape: S, help: string) =>
+  described(z.prefault(z.strictObject(shape), {} as never), help);
+
+export function knobSchema(knob: Knob): z.ZodMiniType {
+  switch (knob.kind) {
+    case "number":
+      return notNegative(knob.default, knob.source ? `${knob.help} (default: ${knob.source})` : knob.help);
+    case "boolean":
+      return flag(knob.default, knob.help);
+    case "choice":
+      return choice(knob.options, knob.default, knob.help);
+  }
+}
