@@ -11,10 +11,11 @@ import { randomStream } from "./core/random.ts";
 import { mean, sum } from "./core/statistics.ts";
 import type { TokenSource } from "./data/source.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingResult } from "./engine/engine.ts";
-import { type AssignmentMetricName, measureAssignment } from "./metrics/assignment-metrics.ts";
+import { comparisonMetrics } from "./metrics/comparison-metrics.ts";
+import { inspectRouting, measureRouting, type RoutingMeasures } from "./metrics/routing-metrics.ts";
 import { deviceLoad } from "./placement/device-load.ts";
 import { placements } from "./placement/placements.ts";
-import { countLoad } from "./routing/assignment.ts";
+import { type Choice, countLoad } from "./routing/assignment.ts";
 
 /** One optimizer step, measured. */
 export interface Step {
@@ -30,6 +31,8 @@ export interface Step {
   /** MoE layers; empty for a dense model. */
   readonly layers: readonly LayerStep[];
   readonly validation?: Validation;
+  /** On the last step, of all validations. */
+  readonly saturation?: readonly Saturation[];
   /** Simulated; absent without a target or without MoE layers. */
   readonly simulated?: SimulatedStep;
 }
@@ -44,8 +47,11 @@ export interface LayerStep {
   readonly deviceOf: readonly number[];
   /** [D] assignments per device */
   readonly deviceLoad: readonly number[];
-  /** What needs each token's own choices; metrics of the loads above can be worked out from them. */
-  readonly metrics: Readonly<Record<AssignmentMetricName, number>>;
+  /**
+   * What needs each token's own choices; metrics of the loads above can be worked out from them. Those that look at
+   * scores and domains are there each `record.every` steps and on the last.
+   */
+  readonly metrics: RoutingMeasures;
   /** Balancing losses, coefficients applied. */
   readonly balanceLoss: number;
 }
@@ -56,6 +62,23 @@ export interface Validation {
   readonly lossNatsPerByte: number;
   /** In the order of the token source's domains. */
   readonly domains: readonly { readonly domain: string; readonly lossNatsPerByte: number }[];
+}
+
+/** How far a layer's routing of the validation text was what it became in the end. */
+export interface Saturation {
+  /** Of the validation. */
+  readonly step: number;
+  /** Index of the transformer layer. */
+  readonly layer: number;
+  /** Share of the final experts that were chosen already. */
+  readonly saturation: number;
+}
+
+/** The routing of the first validation sequences at one validation. */
+interface RoutingProbe {
+  readonly step: number;
+  /** [MoE layers, domains] */
+  readonly layers: readonly (readonly Choice[])[];
 }
 
 /**
@@ -87,6 +110,7 @@ export interface SimulationState {
   readonly step: number;
   readonly engine: EngineState;
   readonly pools: readonly TokenPoolState[];
+  readonly probes: readonly RoutingProbe[];
 }
 
 export interface SimulationParts {
@@ -117,32 +141,51 @@ export type Simulation = Generator<Step, void, void> & { save(): SimulationState
  */
 export function simulate(config: RunConfig, { engine, data, state }: SimulationParts): Simulation {
   if (state !== undefined) engine.load(state.engine);
-  const pools = (state?.pools ?? []).map((saved) => TokenPool.restore(saved));
+  const carried: Carried = {
+    pools: (state?.pools ?? []).map((saved) => TokenPool.restore(saved)),
+    probes: [...(state?.probes ?? [])],
+  };
   let done = state?.step ?? 0;
   function* steps(): Generator<Step, void, void> {
     while (done < config.training.steps) {
-      const step = takeStep(config, done + 1, engine, data, pools);
+      const step = takeStep(config, done + 1, engine, data, carried);
       done = step.step;
       yield step;
     }
   }
-  const save = () => ({ step: done, engine: engine.save(), pools: pools.map((pool) => pool.save()) });
+  const save = () => ({
+    step: done,
+    engine: engine.save(),
+    pools: carried.pools.map((pool) => pool.save()),
+    probes: [...carried.probes],
+  });
   return Object.assign(steps(), { save });
 }
 
+/** What goes from step to step beside the engine. */
+interface Carried {
+  /** One a MoE layer. */
+  readonly pools: TokenPool[];
+  /** One a validation. */
+  readonly probes: RoutingProbe[];
+}
+
 /** Trains on one batch, measures and prices what the routers did, and validates when it is due. */
-function takeStep(config: RunConfig, step: number, engine: Engine, data: TokenSource, pools: TokenPool[]): Step {
+function takeStep(config: RunConfig, step: number, engine: Engine, data: TokenSource, carried: Carried): Step {
   const { model, training, record, target } = config;
   const sequences = training.microBatches * training.ranks * training.sequences;
   const learningRate = learningRateAt(step, training);
-  const result = engine.train({ tokens: data.batch(step, sequences).tokens }, learningRate);
+  const { tokens, domain: domains } = data.batch(step, sequences);
+  const result = engine.train({ tokens, domains }, learningRate);
   if (!Number.isFinite(result.lossNatsPerByte) || !Number.isFinite(result.gradientNorm)) {
     throw new DivergenceError(step, engine.firstNonFinite() ?? "the loss");
   }
-  const layers = result.layers.map((layer) => measureLayer(layer, config));
-  const simulated = target && priceStep(config, target, step, result, pools);
-  const isDue = step % record.validationEvery === 0 || step === training.steps;
-  const validation = isDue ? validate(engine, data, record.validationSequences) : undefined;
+  const isLast = step === training.steps;
+  const isRecorded = step % record.every === 0 || isLast;
+  const layers = result.layers.map((layer) => measureLayer(layer, config, isRecorded ? domains : undefined));
+  const simulated = target && priceStep(config, target, step, result, carried.pools);
+  const isDue = step % record.validationEvery === 0 || isLast;
+  const validation = isDue ? validate(engine, data, record.validationSequences, step, carried.probes) : undefined;
   if (validation !== undefined && !Number.isFinite(validation.lossNatsPerByte)) {
     throw new DivergenceError(step, "the validation loss, after the step's update");
   }
@@ -154,6 +197,7 @@ function takeStep(config: RunConfig, step: number, engine: Engine, data: TokenSo
     tokens: sequences * model.context,
     layers,
     ...(validation && { validation }),
+    ...(isLast && { saturation: saturations(carried.probes, model.experts) }),
     ...(simulated && { simulated }),
   };
 }
@@ -167,26 +211,55 @@ export function learningRateAt(step: number, training: RunConfig["training"]): n
   return final + (peak - final) * 0.5 * (1 + cosineOfTurns(progress / 2));
 }
 
-function measureLayer({ layer, assignment, balanceLoss }: RoutedLayer, { model, cluster }: RunConfig): LayerStep {
+/** @param domains [sequences], where all metrics are due */
+function measureLayer(routed: RoutedLayer, { model, cluster }: RunConfig, domains?: Int32Array): LayerStep {
+  const { layer, assignment, chosen, scores, balanceLoss } = routed;
   const deviceOf = placements[cluster.placement].place(model.experts, cluster.devices);
   const expertLoad = new Int32Array(model.experts);
   countLoad(assignment, expertLoad);
+  const sequenceOf = (token: number) => Math.floor(token / model.context);
+  const sequenceStarts = Array.from({ length: sequenceOf(assignment.tokens) }, (_, i) => i * model.context);
+  const batch = { assignment, chosen, deviceOf, sequenceStarts };
+  const ofTokens = domains && Int32Array.from({ length: assignment.tokens }, (_, t) => domains[sequenceOf(t)]!);
   return {
     layer,
     expertLoad: Array.from(expertLoad),
     deviceOf: Array.from(deviceOf),
     deviceLoad: Array.from(deviceLoad(expertLoad, deviceOf, cluster.devices)),
-    metrics: measureAssignment(assignment, { deviceOf }),
+    metrics: { ...measureRouting(batch), ...(ofTokens && inspectRouting({ ...batch, scores, domains: ofTokens })) },
     balanceLoss,
   };
 }
 
-function validate(engine: Engine, data: TokenSource, sequences: number): Validation {
+/** @param probes how the validation text was routed is added */
+function validate(
+  engine: Engine,
+  data: TokenSource,
+  sequences: number,
+  step: number,
+  probes: RoutingProbe[],
+): Validation {
+  const routing: (readonly Choice[])[] = []; // [domains, MoE layers]
   const domains = data.domains.map((domain, index) => {
-    const losses = engine.evaluate(data.validation(index, sequences));
+    const losses = engine.evaluate(data.validation(index, sequences), index);
+    routing.push(engine.evaluatedRouting());
     return { domain, lossNatsPerByte: mean(losses) };
   });
+  probes.push({ step, layers: (routing[0] ?? []).map((_, layer) => routing.map((ofDomain) => ofDomain[layer]!)) });
   return { lossNatsPerByte: mean(domains.map((each) => each.lossNatsPerByte)), domains };
+}
+
+/** Each validation's routing against that of the last; unweighted means over the domains. */
+function saturations(probes: readonly RoutingProbe[], experts: number): Saturation[] {
+  const last = probes.at(-1)!;
+  return probes.flatMap(({ step, layers }) =>
+    layers.map((domains, layer) => {
+      const ofDomains = domains.map((choice, domain) =>
+        comparisonMetrics["router-saturation"].of(choice, last.layers[layer]![domain]!, experts),
+      );
+      return { step, layer, saturation: mean(ofDomains) };
+    }),
+  );
 }
 
 /** Pools the step's choices, draws the target's tokens from them and prices its layers. */
@@ -198,9 +271,9 @@ function priceStep(
   pools: TokenPool[],
 ): SimulatedStep | undefined {
   if (layers.length === 0) return undefined;
-  const { experts, topK } = config.model;
+  const { experts } = config.model;
   layers.forEach((routed, i) => {
-    pools[i] ??= new TokenPool(target.window, topK);
+    pools[i] ??= new TokenPool(target.window, routed.assignment.slots);
     pools[i].add(routed.assignment);
   });
   const deviceOf = placements[config.cluster.placement].place(experts, target.expertParallel);

@@ -99,6 +99,33 @@ describe("simulate", () => {
     );
   });
 
+  it("compares each validation's routing with the last one's, which is that of the end", async () => {
+    const { steps } = await pull(tinyConfig("moge"));
+    expect(steps.slice(0, -1).every(({ saturation }) => saturation === undefined)).to.equal(true);
+    const { saturation } = steps.at(-1)!;
+    expect(saturation!.map(({ step, layer }) => [step, layer])).to.deep.equal([
+      [3, 0],
+      [3, 1],
+      [6, 0],
+      [6, 1],
+    ]);
+    expect(saturation!.slice(2).map((each) => each.saturation)).to.deep.equal([1, 1]);
+    for (const each of saturation!.slice(0, 2)) expect(each.saturation).to.be.within(0.5, 1);
+  });
+
+  it("says how many assignments a capacity refused, and looks at scores and domains on recorded steps", async () => {
+    const { steps } = await pull(tinyConfig("topk", "router.capacity={factor: 1}"));
+    for (const { step, layers, tokens } of steps) {
+      for (const { expertLoad, metrics } of layers) {
+        const kept = expertLoad.reduce((sum, load) => sum + load, 0);
+        expect(metrics["drop-rate"]).to.be.closeTo(1 - kept / (2 * tokens), 1e-12);
+        expect(Math.max(...expertLoad)).to.be.at.most((2 * tokens) / 8);
+        expect(metrics["domain-information"] !== undefined).to.equal(step % 2 === 0);
+      }
+    }
+    expect(steps.some(({ layers }) => layers[0]!.metrics["drop-rate"]! > 0)).to.equal(true);
+  });
+
   it("goes on from a saved state as if it had never stopped", async () => {
     const config = tinyConfig("topk", "balance=[{rule: switch-loss}, {rule: loss-free-bias, rate: 0.1}]");
     const whole = await pull(config);

@@ -3,7 +3,7 @@
  * Written with zod/mini so that the page can carry it.
  */
 import * as z from "zod/mini";
-import type { Knob } from "../core/knob.ts";
+import type { Knob, NumberKnob } from "../core/knob.ts";
 
 export const described = <S extends z.core.$ZodType>(schema: S, description: string): S => {
   z.globalRegistry.add(schema, { description });
@@ -43,10 +43,23 @@ export const section = <S extends z.core.$ZodLooseShape>(shape: S, help: string)
 export function knobSchema(knob: Knob): z.ZodMiniType {
   switch (knob.kind) {
     case "number":
-      return notNegative(knob.default, knob.source ? `${knob.help} (default: ${knob.source})` : knob.help);
+      return described(z._default(numberWithin(knob, knob.whole ? z.int() : z.number()), knob.default), helpOf(knob));
+    case "layerwise": {
+      const one = numberWithin(knob, z.number());
+      const help = `${helpOf(knob)}; one number, or a list with one for each layer`;
+      return described(z._default(z.union([one, z.array(one).check(z.minLength(1))]), knob.default), help);
+    }
     case "boolean":
       return flag(knob.default, knob.help);
     case "choice":
       return choice(knob.options, knob.default, knob.help);
   }
 }
+
+type Bounded = Pick<NumberKnob, "minimum" | "maximum">;
+
+const numberWithin = <S extends z.ZodMiniNumber>({ minimum, maximum = MOST }: Bounded, schema: S) =>
+  schema.check(z.minimum(minimum), z.maximum(maximum));
+
+const helpOf = ({ help, source }: Pick<NumberKnob, "help" | "source">): string =>
+  source ? `${help} (default: ${source})` : help;

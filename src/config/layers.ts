@@ -6,6 +6,7 @@
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parse, parseDocument } from "yaml";
 import { routingPresets } from "../routing/presets.ts";
+import type { RoutingSettings } from "../routing/route.ts";
 import { ConfigError } from "./problem.ts";
 
 export type Tree = { [key: string]: unknown };
@@ -157,11 +158,12 @@ function expandPreset(layer: Layer): Layer {
   const name = isTree(router) ? router["preset"] : undefined;
   if (!isTree(router) || typeof name !== "string" || !Object.hasOwn(routingPresets, name)) return layer;
   const { preset: _, ...beside } = router;
-  const { settings } = routingPresets[name as keyof typeof routingPresets];
+  const { options, ...settings }: RoutingSettings = routingPresets[name as keyof typeof routingPresets].settings;
+  const preset: Tree = { ...settings, ...(options && { [settings.selection]: options }) };
   const origins = new Map(layer.origins);
   const where = `${originOf(layer, "router.preset")} (preset ${name})`;
-  for (const key of Object.keys(settings)) if (!(key in beside)) origins.set(`router.${key}`, where);
-  return { ...layer, tree: { ...layer.tree, router: { ...settings, ...beside } }, origins };
+  for (const path of leaves(preset)) if (valueAt(beside, path) === undefined) origins.set(`router.${path}`, where);
+  return { ...layer, tree: { ...layer.tree, router: merge(preset, beside) }, origins };
 }
 
 function nest(path: string, value: unknown): Tree {

@@ -1,8 +1,10 @@
 /** From files and flags to configs that can be run: layers merged, defaults filled in, everything checked, all errors at once. */
 import * as z from "zod/mini";
+import { type RouterName, routers } from "../routing/routers.ts";
 import {
   fileLayer,
   flagLayer,
+  isTree,
   join,
   type Layer,
   leaves,
@@ -60,8 +62,10 @@ export function resolveConfig(source: ConfigSource): ResolvedConfig {
       return [];
     }
   });
+  const selections = variants.map(({ config }) => config.router.selection);
+  if (problems.length === 0) problems.push(...withoutSelection(selections, base, changes));
   if (problems.length > 0) throw new ConfigError(unique(problems));
-  return { file, origins: shared.origins, variants };
+  return { file: { ...file, router: selectedSections(file.router, selections) }, origins: shared.origins, variants };
 }
 
 function without<T extends object, K extends string>(object: T, ...keys: K[]): Omit<T, K> {
@@ -88,6 +92,26 @@ function withoutEffect(flag: Layer, changes: readonly Layer[]): Problem[] {
     }));
 }
 
+/** Settings of routers that nobody selects would be noise. */
+function selectedSections(router: RunConfig["router"], selections: readonly RouterName[]): RunConfig["router"] {
+  const isKept = (key: string) => !Object.hasOwn(routers, key) || selections.includes(key as RouterName);
+  return Object.fromEntries(Object.entries(router).filter(([key]) => isKept(key))) as RunConfig["router"];
+}
+
+/** Settings of a router that no variant selects would do nothing, and silently. */
+function withoutSelection(selections: readonly RouterName[], base: Layer, changes: readonly Layer[]): Problem[] {
+  return [base, ...changes].flatMap((layer) => {
+    const given = isTree(layer.tree["router"]) ? Object.keys(layer.tree["router"]) : [];
+    return given
+      .filter((key) => Object.hasOwn(routers, key) && !selections.includes(key as RouterName))
+      .map((key) => ({
+        where: originOf(layer, `router.${key}`),
+        key: `router.${key}`,
+        message: `has no effect: router.selection is ${[...new Set(selections)].join(", ")}`,
+      }));
+  });
+}
+
 function resolveRun(layer: Layer): RunConfig {
   const config = check(runSchema, layer);
   const problems = contradictions(config).map(({ keys, message }) => {
@@ -96,7 +120,7 @@ function resolveRun(layer: Layer): RunConfig {
     return { where: originOf(layer, changed), key: keys[0], message };
   });
   if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return { ...config, router: selectedSections(config.router, [config.router.selection]) };
 }
 
 function readWithParents(source: ConfigSource, path: string, children: readonly string[]): Layer {

@@ -20,7 +20,7 @@ import {
   positive,
   section,
 } from "./fields.ts";
-import { balanceSetting, router } from "./routing-sections.ts";
+import { balance, router } from "./routing-sections.ts";
 
 const model = section(
   {
@@ -149,10 +149,7 @@ const runShape = {
   seed: described(z._default(z.int().check(z.minimum(0)), 1), "every random stream comes from it"),
   model,
   router,
-  balance: described(
-    z._default(z.array(balanceSetting), [{ rule: "switch-loss", coefficient: 0.01, scope: "micro-batch" }]),
-    "balancing rules, added up",
-  ),
+  balance,
   training,
   data: described(z.discriminatedUnion("kind", [textData, syntheticData]), "where tokens come from"),
   cluster,

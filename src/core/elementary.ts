@@ -107,3 +107,20 @@ export function integerPower(base: number, exponent: number): number {
   }
   return result;
 }
+
+/** φ(x) = e^{−x²/2} / √(2π). */
+export function normalDensity(x: number): number {
+  return exp((-x * x) / 2) / 2.5066282746310002;
+}
+
+/** Φ(x), by Φ = ½ + φ(x)·(x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004, Journal of Statistical Software 11). */
+export function normalDistribution(x: number): number {
+  if (!(Math.abs(x) < 9)) return Number.isNaN(x) ? x : x > 0 ? 1 : 0; // what is left of 0 is below 1e-18
+  let term = x;
+  let sum = x;
+  for (let n = 3; Math.abs(term) > Math.abs(sum) * 1e-17; n += 2) {
+    term *= (x * x) / n;
+    sum += term;
+  }
+  return 0.5 + sum * normalDensity(x);
+}

@@ -1,12 +1,16 @@
 /** The sizes of what an engine is handed, held against its config; the same errors from every engine. */
 import type { RunConfig } from "../config/schema.ts";
-import type { EngineState } from "./engine.ts";
+import type { EngineState, TrainingBatch } from "./engine.ts";
 
 type Sizes = Pick<RunConfig, "model" | "training">;
 
-/** @throws Error if these are not the tokens of a step */
-export function checkTrainingTokens(tokens: Uint8Array, { model, training }: Sizes): void {
-  const expected = training.microBatches * training.ranks * training.sequences * (model.context + 1);
+/** @throws Error if this is not the batch of a step */
+export function checkTrainingBatch({ tokens, domains }: TrainingBatch, { model, training }: Sizes): void {
+  const sequences = training.microBatches * training.ranks * training.sequences;
+  const expected = sequences * (model.context + 1);
+  if (domains !== undefined && domains.length !== sequences) {
+    throw new Error(`a training batch has the domains of ${domains.length} sequences, expected ${sequences}`);
+  }
   if (tokens.length !== expected) throw new Error(`a training batch has ${tokens.length} bytes, expected ${expected}`);
 }
 
@@ -19,8 +23,8 @@ export function checkEvaluationTokens(tokens: Uint8Array, { model }: Sizes): voi
 
 /** @param own sizes of the engine that loads the state. @throws Error if they differ */
 export function checkState(
-  { parameters, firstMoment, secondMoment, bias }: EngineState,
-  own: { readonly parameters: number; readonly biases: number },
+  { parameters, firstMoment, secondMoment, bias, balanceState }: EngineState,
+  own: { readonly parameters: number; readonly biases: number; readonly balanceStates: number },
 ): void {
   for (const { length } of [parameters, firstMoment, secondMoment]) {
     if (length !== own.parameters) {
@@ -29,5 +33,10 @@ export function checkState(
   }
   if (bias.length !== own.biases) {
     throw new Error(`the saved state has ${bias.length} selection biases, this model ${own.biases}`);
+  }
+  if (balanceState.length !== own.balanceStates) {
+    throw new Error(
+      `the saved state has ${balanceState.length} numbers of balancing rules, this model ${own.balanceStates}`,
+    );
   }
 }

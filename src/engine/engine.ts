@@ -4,12 +4,15 @@
  *
  * An engine is synchronous: `host/` opens it (files, workers, backends), and from then on it only computes.
  */
-import type { Assignment } from "../routing/assignment.ts";
+import type { Floats } from "../core/floats.ts";
+import type { Assignment, Choice } from "../routing/assignment.ts";
 
 /** Tokens of one optimizer step: every micro-batch holds the sequences of all virtual ranks, rank after rank. */
 export interface TrainingBatch {
   /** [microBatches, ranks · sequences, context + 1] byte values; the last column is a target only. */
   readonly tokens: Uint8Array;
+  /** [microBatches, ranks · sequences] the domain of each, for routers that are told it; absent: all 0 */
+  readonly domains?: Int32Array | undefined;
 }
 
 /** What one MoE layer did with the tokens of a step. The arrays are the engine's own and change with the next step. */
@@ -18,6 +21,10 @@ export interface RoutedLayer {
   readonly layer: number;
   /** Of all tokens of the step. */
   readonly assignment: Assignment;
+  /** [T, slots] the experts before any was dropped; the assignment's own where nothing drops. */
+  readonly chosen: Int32Array;
+  /** Scores of the last micro-batch, [its tokens, N]. */
+  readonly scores: Floats;
   /** Balancing loss of the layer, coefficients applied, mean over micro-batches. */
   readonly balanceLoss: number;
 }
@@ -41,6 +48,8 @@ export interface EngineState {
   readonly secondMoment: Float32Array;
   /** [MoE layers, N] selection bias */
   readonly bias: Float64Array;
+  /** [MoE layers, balancing rules] what balancing losses carry from step to step */
+  readonly balanceState: Float64Array;
 }
 
 export interface Engine {
@@ -54,10 +63,16 @@ export interface Engine {
   /**
    * Mean cross-entropy in nats per byte of each sequence; nothing is learned.
    * @param tokens [sequences, context + 1], any number of sequences
+   * @param domain of all of them, for routers that are told it; absent: 0
    * @returns [sequences]
    * @throws Error if the tokens are not whole sequences, or a thread of the engine has failed
    */
-  evaluate(tokens: Uint8Array): Float64Array;
+  evaluate(tokens: Uint8Array, domain?: number): Float64Array;
+  /**
+   * What the MoE layers did with the sequences that `evaluate` looked at last, a micro-batch of them at most; copies.
+   * Balancing losses are not worked out then. Empty for a dense model.
+   */
+  evaluatedRouting(): readonly Choice[];
   /** Flat gradient of the last `train` before clipping, a copy; for tests. */
   gradient(): Float32Array;
   /** Where the last `train` first met a number that is not finite, e.g. "layer 1, feed-forward", or undefined. */

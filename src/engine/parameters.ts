@@ -4,6 +4,8 @@
  * All parameters lie in one flat array in the order of `parameterLayout`, so that a checkpoint, an optimizer and
  * a comparison between engines are each one loop.
  */
+
+import { noiseOf } from "../config/router-settings.ts";
 import type { RunConfig } from "../config/schema.ts";
 import { randomStream } from "../core/random.ts";
 
@@ -24,6 +26,9 @@ export interface Parameter {
 
 type ModelConfig = RunConfig["model"];
 
+/** The sections that decide which parameters there are. */
+export type ModelSections = Pick<RunConfig, "model" | "router">;
+
 /** Width of the dense twin: as many hidden units as a token meets in the MoE layer. */
 export const denseHiddenSize = ({ topK, sharedExperts, expertHiddenSize }: ModelConfig): number =>
   (topK + sharedExperts) * expertHiddenSize;
@@ -32,7 +37,7 @@ export const denseHiddenSize = ({ topK, sharedExperts, expertHiddenSize }: Model
  * The layout. Matrices are [in, out]; a SwiGLU's gate and up projections lie side by side, [H, gate F | up F].
  * The shared experts are one SwiGLU of their joint width, which is the same sum.
  */
-export function parameterLayout(model: ModelConfig): Parameter[] {
+export function parameterLayout({ model, router }: ModelSections): Parameter[] {
   const { layers, hiddenSize: H, context, experts: N, expertHiddenSize: F, sharedExperts } = model;
   const parameters: Parameter[] = [];
   let offset = 0;
@@ -60,6 +65,9 @@ export function parameterLayout(model: ModelConfig): Parameter[] {
       continue;
     }
     add(`layers.${l}.router`, [H, N], inner);
+    // Both start so that they change nothing: noise of one size for all tokens (Shazeer), weights as they are.
+    if (noiseOf({ router })?.kind === "learned") add(`layers.${l}.router.noise`, [H, N], 0);
+    if (router.expertScale === "learned") add(`layers.${l}.router.scale`, [N]);
     add(`layers.${l}.experts.up`, [N, H, 2 * F], inner);
     add(`layers.${l}.experts.down`, [N, F, H], residual(F));
     if (sharedExperts > 0) swiglu(`layers.${l}.shared`, sharedExperts * F);

@@ -3,7 +3,7 @@
  *
  * "Without preference" means that every expert is as likely as any other. Devices hold N/D experts each.
  */
-import { exp } from "../core/elementary.ts";
+import { normalDistribution } from "../core/elementary.ts";
 
 export interface UniformSetting {
   readonly experts: number;
@@ -69,17 +69,6 @@ export function expectedNormalRange(n: number): number {
     sum += (x === 0 ? 1 : 2) * (1 - powerBelow - powerAbove);
   }
   return sum * step;
-}
-
-/** Φ(x) for x ≥ 0, by Φ = ½ + φ(x)·(x + x³/3 + x⁵/(3·5) + …) (Marsaglia 2004, Journal of Statistical Software 11). */
-function normalDistribution(x: number): number {
-  let term = x;
-  let sum = x;
-  for (let n = 3; term > sum * 1e-17; n += 2) {
-    term *= (x * x) / n;
-    sum += term;
-  }
-  return 0.5 + (sum * exp((-x * x) / 2)) / Math.sqrt(2 * Math.PI);
 }
 
 function choose(n: number, k: number): number {

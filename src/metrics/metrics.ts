@@ -2,22 +2,12 @@
  * The table of load metrics: the load of experts, or of devices, → one number. A new one is one entry here.
  *
  * The same metric serves experts and devices; whoever shows it says of which. Metrics relative to the mean load are
- * NaN where there is no load at all, for nothing is compared. What needs a token's own choices is in
- * assignment-metrics.ts.
+ * NaN where there is no load at all, for nothing is compared. Several loads, such as those of a run of batches, make
+ * the metrics of load-series-metrics.ts; what needs a token's own choices is in assignment-metrics.ts.
  */
-import { log } from "../core/elementary.ts";
-import { mean } from "../core/statistics.ts";
-
-export interface MetricDescription {
-  readonly title: string;
-  readonly formula: string;
-  /** "1" for a plain ratio. */
-  readonly unit: string;
-  readonly direction: "lower is better" | "higher is better" | "neither";
-  readonly source: string;
-  /** Name of its column in CSV files. */
-  readonly column: string;
-}
+import { exp, log } from "../core/elementary.ts";
+import { mean, sum } from "../core/statistics.ts";
+import type { MetricDescription } from "./metric.ts";
 
 /** The batch that a load comes from. */
 export interface LoadContext {
@@ -26,6 +16,8 @@ export interface LoadContext {
 }
 
 export interface LoadMetric extends MetricDescription {
+  /** It reads one rank of the ordered loads alone, so that it may rise while the loads become more equal. */
+  readonly ofOneRank?: true;
   /** @param load [n] assignments of each expert or device, n ≥ 1 */
   of(load: ArrayLike<number>, context: LoadContext): number;
 }
@@ -55,9 +47,21 @@ const maxViolation: LoadMetric = {
   formula: "(max_i load_i − mean load) / mean load",
   unit: "1",
   direction: "lower is better",
-  source: "Wang et al. 2024, arXiv:2408.15664; over one batch here, the paper's 'global' is over a validation set",
+  source:
+    "Wang et al. 2024, arXiv:2408.15664, its MaxVio_batch; the paper's MaxVio_global is among the series metrics. TensorRT-LLM calls the same over ranks the imbalance ratio",
   column: "max_violation",
   of: (load) => (largest(load) - mean(load)) / mean(load),
+};
+
+const meanOverMax: LoadMetric = {
+  title: "balancedness, mean over hottest",
+  formula: "mean load / max_i load_i",
+  unit: "1",
+  direction: "higher is better",
+  source:
+    "SGLang and vLLM over the GPUs of one layer, where 1 is perfect balance; they pool layers differently, see the series metrics. It is 1 / (max/mean)",
+  column: "mean_over_max",
+  of: (load) => mean(load) / largest(load),
 };
 
 const coefficientOfVariation: LoadMetric = {
@@ -68,6 +72,16 @@ const coefficientOfVariation: LoadMetric = {
   source: "Shazeer et al. 2017, arXiv:1701.06538, section 4, with the population's σ",
   column: "coefficient_of_variation",
   of: (load) => Math.sqrt(squaredDeviations(load) / load.length) / mean(load),
+};
+
+const squaredVariation: LoadMetric = {
+  title: "CV², squared coefficient of variation",
+  formula: "(1/n) Σ_i (load_i − mean load)² / mean load²",
+  unit: "1",
+  direction: "lower is better",
+  source: "Shazeer et al. 2017, arXiv:1701.06538, section 4, with the population's σ²",
+  column: "squared_variation",
+  of: (load) => squaredDeviations(load) / load.length / (mean(load) * mean(load)),
 };
 
 const squaredVariationUnbiased: LoadMetric = {
@@ -105,16 +119,19 @@ const normalisedEntropy: LoadMetric = {
   source: "Shannon 1948; divided by its largest value",
   column: "normalised_entropy",
   of(load) {
-    const total = mean(load) * load.length;
-    if (total === 0) return Number.NaN;
-    if (load.length === 1) return 1;
-    let entropy = 0;
-    for (let i = 0; i < load.length; i++) {
-      const share = load[i]! / total;
-      if (share > 0) entropy -= share * log(share);
-    }
-    return entropy / log(load.length);
+    const inNats = entropy(load);
+    return load.length === 1 && !Number.isNaN(inNats) ? 1 : inNats / log(load.length);
   },
+};
+
+const effectiveNumber: LoadMetric = {
+  title: "effective number, how many equally loaded ones would have the same entropy",
+  formula: "exp(H), H = −Σ_i q_i ln q_i, q_i = load_i / Σ load; n equal, 1 all on one",
+  unit: "experts or devices",
+  direction: "higher is better",
+  source: "Hill 1973, Ecology 54(2), the number of order 1; the perplexity of the loads",
+  column: "effective_number",
+  of: (load) => exp(entropy(load)),
 };
 
 const deadFraction: LoadMetric = {
@@ -131,15 +148,33 @@ const deadFraction: LoadMetric = {
   },
 };
 
+/** A percentile of the loads, in units of the mean load. */
+const percentile = (percent: number, direction: LoadMetric["direction"]): LoadMetric => ({
+  title: `p${percent}, ${percent}th percentile over mean`,
+  formula: `p${percent}(load) / mean load, between ranks in proportion: rank ${percent / 100} · (n − 1) from 0`,
+  unit: "1",
+  direction,
+  source: "definition 7 of Hyndman and Fan 1996, The American Statistician 50(4): numpy's default",
+  column: `percentile_${percent}_over_mean`,
+  ofOneRank: true,
+  of: (load) => quantile(load, percent / 100) / mean(load),
+});
+
 export const loadMetrics = {
   "imbalance-score": imbalanceScore,
   "max-over-mean": maxOverMean,
   "max-violation": maxViolation,
+  "mean-over-max": meanOverMax,
   "coefficient-of-variation": coefficientOfVariation,
+  "squared-variation": squaredVariation,
   "squared-variation-unbiased": squaredVariationUnbiased,
   gini,
   "normalised-entropy": normalisedEntropy,
+  "effective-number": effectiveNumber,
   "dead-fraction": deadFraction,
+  "percentile-50": percentile(50, "neither"),
+  "percentile-95": percentile(95, "lower is better"),
+  "percentile-99": percentile(99, "lower is better"),
 } satisfies Record<string, LoadMetric>;
 
 export type LoadMetricName = keyof typeof loadMetrics;
@@ -156,9 +191,29 @@ function smallest(load: ArrayLike<number>): number {
   return value;
 }
 
+/** In nats; NaN without load. */
+function entropy(load: ArrayLike<number>): number {
+  const total = sum(load);
+  if (total === 0) return Number.NaN;
+  let nats = 0;
+  for (let i = 0; i < load.length; i++) {
+    const share = load[i]! / total;
+    if (share > 0) nats -= share * log(share);
+  }
+  return nats;
+}
+
+function quantile(load: ArrayLike<number>, share: number): number {
+  const ascending = Float64Array.from(load).sort();
+  const rank = share * (ascending.length - 1);
+  const below = Math.floor(rank);
+  const above = Math.min(below + 1, ascending.length - 1);
+  return ascending[below]! + (rank - below) * (ascending[above]! - ascending[below]!);
+}
+
 function squaredDeviations(load: ArrayLike<number>): number {
   const middle = mean(load);
-  let sum = 0;
-  for (let i = 0; i < load.length; i++) sum += (load[i]! - middle) * (load[i]! - middle);
-  return sum;
+  let squares = 0;
+  for (let i = 0; i < load.length; i++) squares += (load[i]! - middle) * (load[i]! - middle);
+  return squares;
 }

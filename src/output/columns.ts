@@ -5,9 +5,11 @@
 
 import type { RunConfig } from "../config/schema.ts";
 import { mean } from "../core/statistics.ts";
-import { type AssignmentMetric, type AssignmentMetricName, assignmentMetrics } from "../metrics/assignment-metrics.ts";
+import { comparisonMetrics } from "../metrics/comparison-metrics.ts";
+import type { MetricDescription } from "../metrics/metric.ts";
 import { type LoadMetric, loadMetrics } from "../metrics/metrics.ts";
-import type { LayerStep, Step } from "../simulate.ts";
+import { type RoutingMetricName, routingMetrics } from "../metrics/routing-metrics.ts";
+import type { LayerStep, Saturation, Step } from "../simulate.ts";
 import type { Cell } from "./csv.ts";
 
 /** One of the configurations of a run, as far as writing its results needs it. */
@@ -48,6 +50,9 @@ interface LoadRow extends LayerRow {
   readonly device: number;
   readonly assignments: number;
 }
+interface SaturationRow extends StepRow {
+  readonly of: Saturation;
+}
 interface DomainRow extends StepRow {
   readonly domain: string;
   readonly lossNatsPerByte: number;
@@ -74,6 +79,7 @@ const measure = (metric: LoadMetric, load: readonly number[], { step, variant }:
 
 const imbalanceScore = loadMetrics["imbalance-score"];
 const maxOverMean = loadMetrics["max-over-mean"];
+const routerSaturation = comparisonMetrics["router-saturation"];
 const deviceMetric = (metric: LoadMetric) => (layer: LayerStep, row: StepRow) => measure(metric, layer.deviceLoad, row);
 const expertMetric = (metric: LoadMetric) => (layer: LayerStep, row: StepRow) => measure(metric, layer.expertLoad, row);
 
@@ -111,9 +117,9 @@ export const simulatedParts = {
   communication: "dispatch and combine all-to-all",
 } as const;
 
-/** A column of every assignment metric. @param pooled how the layers become one number */
-function assignmentColumns<Row>(pooled: string, value: (name: AssignmentMetricName, row: Row) => Cell) {
-  const metrics = Object.entries(assignmentMetrics) as [AssignmentMetricName, AssignmentMetric][];
+/** A column of every metric of the tokens' own choices. @param pooled how the layers become one number */
+function routingColumns<Row>(pooled: string, value: (name: RoutingMetricName, row: Row) => Cell) {
+  const metrics = Object.entries<MetricDescription>(routingMetrics) as [RoutingMetricName, MetricDescription][];
   return Object.fromEntries(
     metrics.map(([name, { column, title, formula, unit }]): [string, Column<Row>] => [
       column,
@@ -167,8 +173,8 @@ const stepColumns: Record<string, Column<StepRow>> = {
     description: "load of the hottest expert over the mean expert; mean over layers",
     value: (row) => meanOrNothing(overLayers(expertMetric(maxOverMean), row)),
   },
-  ...assignmentColumns<StepRow>("; mean over layers", (name, row) =>
-    meanOrNothing(overLayers((layer) => layer.metrics[name], row)),
+  ...routingColumns<StepRow>("; mean over layers", (name, { step: { layers } }) =>
+    meanOrNothing(layers.flatMap(({ metrics }) => metrics[name] ?? [])),
   ),
   ...simulatedSeconds("step", (simulated) => simulated.stepSeconds),
   ...simulatedSeconds("compute", (simulated) => simulated.computeSeconds),
@@ -198,7 +204,7 @@ const layerColumns: Record<string, Column<LayerRow>> = {
     description: "balancing losses of the layer, coefficients applied",
     value: ({ layer }) => layer.balanceLoss,
   },
-  ...assignmentColumns<LayerRow>("", (name, { layer }) => layer.metrics[name]),
+  ...routingColumns<LayerRow>("", (name, { layer }) => layer.metrics[name]),
   // The paper defines the imbalance score over devices.
   ...metricColumns(
     "expert",
@@ -267,5 +273,19 @@ export const stepTables = {
       },
     },
     (variant, step) => (step.validation?.domains ?? []).map((domain) => ({ variant, step, ...domain })),
+  ),
+  "saturation.csv": table<SaturationRow>(
+    "How early each layer routed the validation text as it did in the end; written with the last step.",
+    {
+      variant: variantAndStep.variant,
+      step: { unit: "index", description: "step of the validation", value: ({ of }) => of.step },
+      layer: { unit: "index", description: "transformer layer, from 0", value: ({ of }) => of.layer },
+      [routerSaturation.column]: {
+        unit: routerSaturation.unit,
+        description: `${routerSaturation.title}: ${routerSaturation.formula}; mean over the domains`,
+        value: ({ of }) => of.saturation,
+      },
+    },
+    (variant, step) => (step.saturation ?? []).map((of) => ({ variant, step, of })),
   ),
 } satisfies Record<string, StepTable>;

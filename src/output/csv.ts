@@ -3,12 +3,12 @@ import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync,
 import { parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
 
-/** Absent values are empty cells. */
+/** Absent values, and what is not a number because nothing is compared, are empty cells. */
 export type Cell = number | string | undefined;
 
 /** Nine significant digits: more than float32 carries, few enough to compare by eye; shortest form of those. */
 export function cellText(cell: Cell): string {
-  if (cell === undefined) return "";
+  if (cell === undefined || Number.isNaN(cell)) return "";
   if (typeof cell === "string") return cell;
   return String(Number.isInteger(cell) ? cell : Number(cell.toPrecision(9)));
 }

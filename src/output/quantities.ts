@@ -44,6 +44,12 @@ export const quantities = {
   imbalanceMax: { column: "imbalance_score_max", title: "its maximum", unit: "", print: decimals(3) },
   expertMaxOverMean: { column: "expert_max_over_mean", title: "expert max/mean load", unit: "", print: decimals(2) },
   fanOut: { column: "fan_out_devices_per_token", title: "fan-out", unit: "devices per token", print: decimals(2) },
+  dropRate: {
+    column: "drop_rate",
+    title: "share of dropped assignments",
+    unit: "",
+    print: (value) => (value === 0 ? "0" : `${(100 * value).toFixed(1)}%`),
+  },
   stepTime: simulated("step", "simulated step time"),
   compute: simulated("compute", "simulated compute"),
   wait: simulated("wait", "simulated wait for the hottest device"),

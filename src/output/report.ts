@@ -55,6 +55,7 @@ const columns: readonly { readonly head: string; readonly quantity: Quantity }[]
   { head: "max", quantity: quantities.imbalanceMax },
   { head: "expert max/mean", quantity: quantities.expertMaxOverMean },
   { head: "fan-out, devices per token", quantity: quantities.fanOut },
+  { head: "dropped", quantity: quantities.dropRate },
   { head: "simulated step, ms", quantity: quantities.stepTime },
   { head: "compute", quantity: quantities.compute },
   { head: "wait", quantity: quantities.wait },

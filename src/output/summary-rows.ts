@@ -101,6 +101,7 @@ export const summaryColumns = {
     "distinct devices that a token's experts lie on",
     "fan_out_devices_per_token",
   ),
+  drop_rate: overLayers("1", "assignments that found no room at an expert, share of those chosen", "drop_rate"),
   gate_mass: overLayers("1", "sum of a token's gate weights", "gate_mass"),
   simulated_step_seconds: simulated("step"),
   simulated_compute_seconds: simulated("compute"),

@@ -4,12 +4,12 @@ import { printed, type Quantity, quantities } from "./quantities.ts";
 import type { SummaryRow } from "./summary-rows.ts";
 
 const columns: readonly { readonly head: readonly [string, string]; readonly quantity: Quantity }[] = [
-  { head: ["validation", "nats/byte"], quantity: quantities.validationLoss },
+  { head: ["valid.", "nats/byte"], quantity: quantities.validationLoss },
   { head: ["imbalance", "mean"], quantity: quantities.imbalanceMean },
-  { head: ["", "p95"], quantity: quantities.imbalanceP95 },
   { head: ["", "max"], quantity: quantities.imbalanceMax },
   { head: ["expert", "max/mean"], quantity: quantities.expertMaxOverMean },
   { head: ["fan-out", "devices"], quantity: quantities.fanOut },
+  { head: ["", "drops"], quantity: quantities.dropRate },
   { head: ["step ms", "simulated"], quantity: quantities.stepTime },
 ];
 

@@ -7,13 +7,18 @@ import type { Floats } from "../core/floats.ts";
 /** Stands in a slot for which there is no expert. Whoever walks over the slots passes it by. */
 export const NO_EXPERT = -1;
 
-export interface Assignment {
+/** Which experts the tokens of a batch go to. */
+export interface Choice {
   /** T */
   readonly tokens: number;
   /** Places for experts that a token has: K where every token gets K. */
   readonly slots: number;
   /** [T, slots] expert ids, or NO_EXPERT */
   readonly experts: Int32Array;
+}
+
+/** A choice with the weights of its experts. */
+export interface Assignment extends Choice {
   /** [T, slots] gate weights, 0 in an empty slot */
   readonly weights: Floats;
 }
@@ -30,17 +35,17 @@ export function emptyAssignment(tokens: number, slots: number): Assignment {
   return { tokens, slots, experts, weights: new Float64Array(tokens * slots) };
 }
 
-export function allTokens({ tokens }: Assignment): TokenRange {
+export function allTokens({ tokens }: Choice): TokenRange {
   return { first: 0, last: tokens };
 }
 
 /** Assignments per expert. @param load [N], added to */
 export function countLoad(
-  assignment: Assignment,
+  choice: Choice,
   load: Floats | Int32Array,
-  { first, last }: TokenRange = allTokens(assignment),
+  { first, last }: TokenRange = allTokens(choice),
 ): void {
-  const { slots, experts } = assignment;
+  const { slots, experts } = choice;
   for (let j = first * slots; j < last * slots; j++) {
     const expert = experts[j]!;
     if (expert !== NO_EXPERT) load[expert] = load[expert]! + 1;

@@ -22,16 +22,19 @@ export interface ScoreFunction {
   readonly sumsToOne: boolean;
 }
 
+/** How far a logit is below the largest. Logits that are all −∞ are equal, where a difference would be no number. */
+export const below = (logit: number, largest: number): number => (logit === largest ? 0 : logit - largest);
+
 const softmax: ScoreFunction = {
   title: "softmax over all experts",
-  formula: "s_i = e^{x_i} / Σ_j e^{x_j}",
+  formula: "s_i = e^{x_i} / Σ_j e^{x_j}; 1/N each where all logits are −∞",
   sumsToOne: true,
   forward(logits, scores, at, experts) {
     let largest = Number.NEGATIVE_INFINITY;
     for (let i = at; i < at + experts; i++) if (logits[i]! > largest) largest = logits[i]!;
     let sum = 0;
     for (let i = at; i < at + experts; i++) {
-      const e = exp(logits[i]! - largest);
+      const e = exp(below(logits[i]!, largest));
       scores[i] = e;
       sum += e;
     }
@@ -74,10 +77,23 @@ const sqrtSoftplus: ScoreFunction = {
   },
 };
 
+const relu: ScoreFunction = {
+  title: "positive part of each logit",
+  formula: "s_i = max(0, x_i)",
+  sumsToOne: false,
+  forward(logits, scores, at, experts) {
+    for (let i = at; i < at + experts; i++) scores[i] = logits[i]! > 0 ? logits[i]! : 0;
+  },
+  backward(_logits, scores, at, gradient) {
+    for (let i = 0; i < gradient.length; i++) if (scores[at + i] === 0) gradient[i] = 0;
+  },
+};
+
 export const scoreFunctions = {
   softmax,
   sigmoid: sigmoidScores,
   sqrtsoftplus: sqrtSoftplus,
+  relu,
 } satisfies Record<string, ScoreFunction>;
 
 export type ScoreFunctionName = keyof typeof scoreFunctions;

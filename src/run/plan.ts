@@ -24,9 +24,9 @@ export function planVariant({ name, config }: Variant): VariantPlan {
   return {
     name,
     rule: model.feedForward === "dense" ? "dense feed-forward" : `${router.selection} with ${rules}`,
-    parameters: parameterCount(parameterLayout(model)),
+    parameters: parameterCount(parameterLayout(config)),
     tokens,
-    flops: 3 * tokens * forwardFlopsPerToken(model),
+    flops: 3 * tokens * forwardFlopsPerToken(config),
   };
 }
 

@@ -39,7 +39,13 @@ describe("resolving a config", () => {
     expect(variants.map(({ name }) => name)).to.deep.equal(["x"]);
     expect(variants[0]!.config.model.experts).to.equal(64);
     expect(variants[0]!.config.balance).to.deep.equal([
-      { rule: "switch-loss", coefficient: 0.01, scope: "micro-batch" },
+      {
+        rule: "switch-loss",
+        coefficient: 0.01,
+        scope: "micro-batch",
+        counts: "chosen",
+        probabilities: "normalised",
+      },
     ]);
   });
 
@@ -58,10 +64,9 @@ describe("resolving a config", () => {
   it("reads flags with their types and replaces one entry of a list by its number", () => {
     const text = `${MINIMAL}balance: [{ rule: switch-loss, coefficient: 1 }, { rule: loss-free-bias }]\n`;
     const config = first(text, ["balance.1.centred=true", "model.tiedHead=true", "router.bias=[]"]);
-    expect(config.balance).to.deep.equal([
-      { rule: "switch-loss", coefficient: 1, scope: "micro-batch" },
-      { rule: "loss-free-bias", rate: 0.001, centred: true },
-    ]);
+    expect(config.balance).to.have.length(2);
+    expect(config.balance[0]).to.include({ rule: "switch-loss", coefficient: 1, scope: "micro-batch" });
+    expect(config.balance[1]).to.include({ rule: "loss-free-bias", rate: 0.001, centred: true });
     expect(config.model.tiedHead).to.equal(true);
   });
 
@@ -95,9 +100,10 @@ describe("resolving a config", () => {
 
   it("replaces a balancing rule by another instead of mixing their keys", () => {
     const text = `${MINIMAL}balance: [{ rule: switch-loss, coefficient: 0.5 }]\n`;
-    expect(first(text, ["balance.0={rule: loss-free-bias}"]).balance).to.deep.equal([
-      { rule: "loss-free-bias", rate: 0.001, centred: false },
-    ]);
+    const [rule] = first(text, ["balance.0={rule: loss-free-bias}"]).balance;
+    expect(rule)
+      .to.include({ rule: "loss-free-bias", rate: 0.001, centred: false })
+      .and.not.have.property("coefficient");
   });
 
   it("gives a file that resolves to the same configs again", () => {
@@ -173,7 +179,7 @@ describe("a config that cannot be run", () => {
       "unknown rule",
       MINIMAL,
       ["balance=[{rule: switch-los}]"],
-      /balance\.0\.rule: expected one of switch-loss, loss-free-bias, got "switch-los", did you mean "switch-loss"\?$/,
+      /balance\.0\.rule: expected one of switch-loss, device-loss, .*, quantile-balancing, got "switch-los", did you mean "switch-loss"\?$/,
     ],
     [
       "unknown domain",
@@ -197,7 +203,7 @@ describe("a config that cannot be run", () => {
       "key of another balancing rule",
       MINIMAL,
       ["balance=[{rule: switch-loss, rate: 1}]"],
-      /^--set .* balance\.0\.rate: unknown key; known are rule, coefficient, scope$/,
+      /^--set .* balance\.0\.rate: unknown key; known are rule, coefficient, scope, counts, probabilities$/,
     ],
     ["variants of one name", `${MINIMAL}variants: [{ name: a }, { name: a }]\n`, [], /two variants are called "a"$/],
     ["name with a slash", "name: ../x\ndata: { kind: synthetic }\n", [], /name: expected a name of letters, digits/],

@@ -41,6 +41,7 @@ const cases: Record<string, Changes> = {
   "MoGE, two shared experts, no balancing": { model: { sharedExperts: 2 }, router: { selection: "moge" }, balance: [] },
   "two micro-batches, loss of the micro-batch": {
     balance: [microLoss],
+    seed: 2, // of seed 1 a token is torn between two experts in step 7, to the last digit of a single
     training: { sequences: 2, microBatches: 2 },
   },
   "two micro-batches of two ranks, loss of the micro-batch": {
@@ -84,7 +85,7 @@ function compareGradients(wasm: Engine, tfjs: Engine, config: ReturnType<typeof 
     expect(own.balanceLoss).to.be.closeTo(layer.balanceLoss, 1e-6);
   });
   const [gradient, reference] = [wasm.gradient(), tfjs.gradient()];
-  for (const { name, offset, size } of parameterLayout(config.model)) {
+  for (const { name, offset, size } of parameterLayout(config)) {
     const part = (values: Float32Array) => values.subarray(offset, offset + size);
     expect(relativeError(part(gradient), part(reference)), `gradient of ${name}`).to.be.below(1e-5);
   }

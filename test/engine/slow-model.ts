@@ -154,7 +154,7 @@ function sequence(tokens: number[], config: RunConfig, weights: Weights): { loss
  */
 export function slowModel(config: RunConfig, parameters: Float64Array, tokens: Uint8Array): SlowResult {
   const layout = new Map(
-    parameterLayout(config.model).map((p) => [p.name, parameters.subarray(p.offset, p.offset + p.size)]),
+    parameterLayout(config).map((p) => [p.name, parameters.subarray(p.offset, p.offset + p.size)]),
   );
   const weights: Weights = (name) => {
     const values = layout.get(name)!;

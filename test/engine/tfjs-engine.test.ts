@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect } from "chai";
 import type { Engine, TrainingResult } from "../../src/engine/engine.ts";
-import { type Parameter, parameterLayout, parameterNamed } from "../../src/engine/parameters.ts";
+import { type ModelSections, type Parameter, parameterLayout, parameterNamed } from "../../src/engine/parameters.ts";
 import { forward } from "../../src/engine/tfjs/model.ts";
+import { openRouter } from "../../src/engine/tfjs/routing.ts";
 import { openTfjsEngine } from "../../src/host/tfjs-engine.ts";
 import type { Assignment } from "../../src/routing/assignment.ts";
 import { relativeError } from "./relative-error.ts";
@@ -68,7 +69,7 @@ describe("tfjs engine", () => {
       engine.load(livelier(engine.save()));
       engine.train(batchFor(config), 0);
       const gradient = engine.gradient();
-      for (const parameter of parameterLayout(config.model)) {
+      for (const parameter of parameterLayout(config)) {
         const own = Float64Array.from(gradient.subarray(parameter.offset, parameter.offset + parameter.size));
         const size = norm(own);
         const alongGradient = slope(
@@ -94,8 +95,8 @@ describe("tfjs engine", () => {
     const shared = { layers: 1, experts: 4, topK: 4, groups: 1, sharedExperts: 0 };
     const moe = await openTfjsEngine(smallRun({ model: shared, router: { normalisation: "chosen", scale: 4 } }));
     const dense = await openTfjsEngine(smallRun({ model: { ...shared, feedForward: "dense" } }));
-    const moeLayout = parameterLayout(smallRun({ model: shared }).model);
-    const denseLayout = parameterLayout(smallRun({ model: { ...shared, feedForward: "dense" } }).model);
+    const moeLayout = parameterLayout(smallRun({ model: shared }));
+    const denseLayout = parameterLayout(smallRun({ model: { ...shared, feedForward: "dense" } }));
     const [H, F, N] = [16, 8, 4];
     const from = livelier(moe.save());
     from.parameters.fill(0, ...rangeOf(parameterNamed(moeLayout, "layers.0.router"))); // equal scores: weight 4 · 1/4
@@ -138,7 +139,7 @@ describe("tfjs engine", () => {
         // After one step m̂ = g and v̂ = g²; after two they are the weighted means of both.
         const m = second === undefined ? first : (beta1 * first + second) / (beta1 + 1);
         const v = second === undefined ? first * first : (beta2 * first * first + second * second) / (beta2 + 1);
-        const decay = isMatrix(config.model, i) ? weightDecay : 0;
+        const decay = isMatrix(config, i) ? weightDecay : 0;
         return value - rate * (m / (Math.sqrt(v) + 1e-8) + decay * value);
       });
       expect(relativeError(engine.save().parameters, p)).to.be.below(1e-6);
@@ -170,15 +171,16 @@ describe("tfjs engine", () => {
     const config = smallRun();
     const engine = await openTfjsEngine(config);
     const { parameters } = livelier(engine.save());
-    const layout = parameterLayout(config.model);
-    const bias = Array.from({ length: 2 }, () => new Float64Array(8));
+    const layout = parameterLayout(config);
+    const routers = [0, 1].map((layer) => openRouter(config, layer, undefined));
+    const about = { place: 1, sequences: 1, training: false, step: 0, domains: new Int32Array(1) };
     const losses = (text: number[]) =>
       tf.tidy(() => {
         const tensor = (name: string) => {
           const parameter = parameterNamed(layout, name);
           return tf.tensor(parameters.slice(...rangeOf(parameter)), [...parameter.shape]);
         };
-        return [...forward(tensor, Uint8Array.from(text), bias, config).losses.dataSync()];
+        return [...forward(tensor, { ...about, tokens: Uint8Array.from(text) }, routers, config).losses.dataSync()];
       });
     const text = [97, 98, 99, 100, 101, 102, 103, 104, 105];
     const before = losses(text);
@@ -265,7 +267,7 @@ describe("tfjs engine", () => {
     const places = { position: "embedding", "layers.1.experts.down": "layer 1, feed-forward", head: "loss" };
     for (const [name, place] of Object.entries(places)) {
       const parameters = healthy.parameters.slice();
-      parameters[parameterNamed(parameterLayout(config.model), name).offset] = Number.NaN;
+      parameters[parameterNamed(parameterLayout(config), name).offset] = Number.NaN;
       engine.load({ ...healthy, parameters });
       engine.train(batchFor(config), 0);
       expect(engine.firstNonFinite()).to.equal(place);
@@ -278,6 +280,6 @@ describe("tfjs engine", () => {
 
 const rangeOf = ({ offset, size }: Parameter): [number, number] => [offset, offset + size];
 
-function isMatrix(model: ReturnType<typeof smallRun>["model"], index: number): boolean {
-  return parameterLayout(model).find(({ offset, size }) => index >= offset && index < offset + size)!.shape.length > 1;
+function isMatrix(config: ModelSections, index: number): boolean {
+  return parameterLayout(config).find(({ offset, size }) => index >= offset && index < offset + size)!.shape.length > 1;
 }

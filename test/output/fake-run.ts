@@ -99,7 +99,14 @@ function fakeLayer(
   const deviceLoad = sums.map((_, d) => sum(expertLoad.slice(d * perDevice, (d + 1) * perDevice)));
   if (manner.balancedDevices) mend(expertLoad, deviceLoad, (shape.tokens * topK) / shape.devices, perDevice);
   const deviceOf = expertLoad.map((_, expert) => device(expert));
-  const metrics = { "fan-out": manner.fanOut, "gate-mass": 1 };
+  const metrics = {
+    "fan-out": manner.fanOut,
+    copies: topK,
+    "gate-mass": 1,
+    "co-activation": 0.2,
+    "same-device-pairs": 0.1,
+    "temporal-locality": 0.15,
+  };
   return { layer, expertLoad, deviceOf, deviceLoad, metrics, balanceLoss: 0.0101 };
 }
 
@@ -115,7 +122,7 @@ function fakeTime(layers: LayerStep[]): SimulatedStep {
   const load = layers[0]!.deviceLoad;
   const computeSeconds = 6.1e-3;
   const waitSeconds = computeSeconds * ((Math.max(...load) * load.length) / sum(load) - 1);
-  const communicationSeconds = 0.55e-3 * layers[0]!.metrics["fan-out"];
+  const communicationSeconds = 0.55e-3 * (layers[0]!.metrics["fan-out"] ?? 0);
   return {
     stepSeconds: computeSeconds + waitSeconds + communicationSeconds,
     computeSeconds,

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import { readCsv } from "../../src/output/csv.ts";
+import { routingMetrics } from "../../src/metrics/routing-metrics.ts";
+import { type CsvRow, readCsv } from "../../src/output/csv.ts";
 import { RunWriter } from "../../src/output/run-writer.ts";
 import { readSummary } from "../../src/output/summary-rows.ts";
 import type { LayerStep, Step } from "../../src/simulate.ts";
@@ -19,7 +20,14 @@ const layers: LayerStep[] = [
     expertLoad: [40, 20, 10, 10],
     deviceOf,
     deviceLoad: [60, 20],
-    metrics: { "fan-out": 1.5, "gate-mass": 1 },
+    metrics: {
+      "fan-out": 1.5,
+      copies: 2,
+      "gate-mass": 1,
+      "co-activation": 0.5,
+      "same-device-pairs": 0.25,
+      "temporal-locality": 0.125,
+    },
     balanceLoss: 0.25,
   },
   {
@@ -27,7 +35,14 @@ const layers: LayerStep[] = [
     expertLoad: [20, 20, 20, 20],
     deviceOf,
     deviceLoad: [40, 40],
-    metrics: { "fan-out": 2, "gate-mass": 0.5 },
+    metrics: {
+      "fan-out": 2,
+      copies: 2,
+      "gate-mass": 0.5,
+      "co-activation": 0.25,
+      "same-device-pairs": Number.NaN,
+      "temporal-locality": 0.375,
+    },
     balanceLoss: 0.5,
   },
 ];
@@ -57,6 +72,8 @@ const last: Step = {
 const contents = (directory: string) =>
   Object.fromEntries(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), "utf8")]));
 
+const withoutEmpty = (row: CsvRow) => Object.fromEntries(Object.entries(row).filter(([, cell]) => cell !== ""));
+
 describe("output/run-writer", () => {
   const scratch = scratchDirectory();
 
@@ -75,12 +92,11 @@ describe("output/run-writer", () => {
 
   it("writes hand-computed values to steps.csv", () => {
     const [first, second] = readCsv(join(writeTiny(), "steps.csv"));
-    expect(first).to.deep.equal({
+    expect(withoutEmpty(first!)).to.deep.equal({
       variant: "moge",
       step: "1",
       learning_rate: "0.001",
       training_loss_nats_per_byte: "5.5",
-      validation_loss_nats_per_byte: "",
       gradient_norm: "2",
       balance_loss: "0.75",
       imbalance_score: "2", // (60 − 20)/10 and 0
@@ -88,7 +104,11 @@ describe("output/run-writer", () => {
       device_max_over_mean: "1.25", // 60/40 and 1
       expert_max_over_mean: "1.5", // 40/20 and 1
       fan_out_devices_per_token: "1.75",
+      copies_per_token: "2",
       gate_mass: "0.75",
+      co_activation: "0.375",
+      same_device_pairs: "", // not a number in one of the layers
+      temporal_locality: "0.25",
       simulated_step_seconds: "0.007",
       simulated_compute_seconds: "0.004",
       simulated_wait_seconds: "0.001",
@@ -173,8 +193,7 @@ describe("output/run-writer", () => {
       "imbalance_score_max",
       "device_max_over_mean",
       "expert_max_over_mean",
-      "fan_out_devices_per_token",
-      "gate_mass",
+      ...Object.values(routingMetrics).map(({ column }) => column),
       "simulated_step_seconds",
       "simulated_compute_seconds",
       "simulated_wait_seconds",
@@ -185,6 +204,20 @@ describe("output/run-writer", () => {
       values: { steps: 1, tokens: 20, parameters: 45, validation_loss_nats_per_byte: 3 },
     });
     expect(readCsv(join(directory, "layers.csv")).every((row) => row["variant"] === "moge")).to.equal(true);
+  });
+
+  it("writes how early each layer routed as in the end, with the last step alone", () => {
+    const directory = scratch();
+    const writer = new RunWriter(directory, [fakeVariant("topk", small)]);
+    for (const step of fakeSteps("topk", small)) {
+      const saturation = [3, 25].map((at) => ({ step: at, layer: 1, saturation: at / 25 }));
+      writer.step("topk", step.step === small.steps ? { ...step, saturation } : step);
+    }
+    writer.close();
+    expect(readCsv(join(directory, "saturation.csv"))).to.deep.equal([
+      { variant: "topk", step: "3", layer: "1", router_saturation: "0.12" },
+      { variant: "topk", step: "25", layer: "1", router_saturation: "1" },
+    ]);
   });
 
   it("thins expert loads to each record.every steps and the last", () => {

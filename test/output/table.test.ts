@@ -12,9 +12,10 @@ const row: fc.Arbitrary<SummaryRow> = fc
     max: number(64),
     expert: number(256),
     fanOut: number(256),
+    dropped: number(1),
     seconds: number(900),
   })
-  .map(({ variant, loss, mean, max, expert, fanOut, seconds }) => ({
+  .map(({ variant, loss, mean, max, expert, fanOut, dropped, seconds }) => ({
     variant,
     values: Object.fromEntries(
       Object.entries({
@@ -23,6 +24,7 @@ const row: fc.Arbitrary<SummaryRow> = fc
         imbalance_score_max: max,
         expert_max_over_mean: expert,
         fan_out_devices_per_token: fanOut,
+        drop_rate: dropped,
         simulated_step_seconds: seconds,
       }).filter(([, value]) => value !== undefined),
     ),
@@ -50,20 +52,20 @@ describe("output/table", () => {
         values: {
           validation_loss_nats_per_byte: 2.1412,
           imbalance_score_mean: 0.4,
-          imbalance_score_p95: 0.51,
           imbalance_score_max: 0.52,
           expert_max_over_mean: 1.87,
           fan_out_devices_per_token: 5.2,
+          drop_rate: 0.025,
           simulated_step_seconds: 0.01012,
         },
       },
       { variant: "dense", values: { validation_loss_nats_per_byte: 2.2 } },
     ];
     expect(plain(summaryTable(rows)).split("\n").slice(0, 4)).to.deep.equal([
-      "         validation  imbalance                  expert  fan-out    step ms",
-      "variant   nats/byte       mean    p95    max  max/mean  devices  simulated",
-      "topk          2.141      0.400  0.510  0.520      1.87     5.20      10.12",
-      "dense         2.200          -      -      -         -        -          -",
+      "            valid.  imbalance           expert  fan-out           step ms",
+      "variant  nats/byte       mean    max  max/mean  devices  drops  simulated",
+      "topk         2.141      0.400  0.520      1.87     5.20   2.5%      10.12",
+      "dense        2.200          -      -         -        -      -          -",
     ]);
   });
 });

@@ -6,31 +6,18 @@
  * times the arithmetic of the experts that are needed.
  */
 import * as tf from "@tensorflow/tfjs-core";
+import { noiseOf } from "../../config/router-settings.ts";
 import type { RunConfig } from "../../config/schema.ts";
-import type { Floats } from "../../core/floats.ts";
-import type { Assignment } from "../../routing/assignment.ts";
-import { newRouting, type RoutingSettings, route } from "../../routing/route.ts";
+import type { LayerRouter, RoutedPass } from "../layer-router.ts";
 import { VOCABULARY } from "../parameters.ts";
-import { scoresOf, weightsOf } from "./routing.ts";
+import { routeTokens } from "./routing.ts";
 
 /** A parameter by its name in `parameterLayout`. */
 export type ParameterTensors = (name: string) => tf.Tensor;
 
-/** What one MoE layer did with the tokens of a micro-batch. */
-export interface RoutedTokens {
-  readonly layer: number;
-  /** [T, N] */
-  readonly scores: tf.Tensor;
-  /** Its experts are a constant to the gradient. */
-  readonly assignment: Assignment;
-  /** [T, N] gate weights, zero where an expert is not chosen */
-  readonly weights: tf.Tensor;
-}
-
 export interface Forward {
   /** [T] cross-entropy of every token in nats */
   readonly losses: tf.Tensor;
-  readonly routed: readonly RoutedTokens[];
   /** The residual stream after each part of the model, by the part's name. */
   readonly stream: readonly (readonly [where: string, value: tf.Tensor])[];
 }
@@ -89,37 +76,31 @@ function weightedExperts(
   return tf.matMul(tf.reshape(weighted, [-1, (experts * twice) / 2]), tf.reshape(down, [-1, hiddenSize]));
 }
 
-/** The router's choice for all tokens, from downloaded logits [T, N]. */
-function choose(logits: tf.Tensor, bias: Floats, model: RunConfig["model"], settings: RoutingSettings): Assignment {
-  const routing = newRouting(logits.dataSync() as Float32Array, model, settings);
-  route(routing, bias);
-  return routing.assignment;
-}
-
 /**
- * The forward pass of some sequences.
- * @param tokens [B, context + 1] byte values; the last column is a target only
- * @param bias selection bias [N] of each MoE layer
+ * The forward pass of some sequences. Each router notes in its memory what it did.
+ * @param pass its tokens are [B, context + 1] byte values; the last column is a target only
+ * @param routers one for each MoE layer
  */
 export function forward(
   parameters: ParameterTensors,
-  tokens: Uint8Array,
-  bias: readonly Floats[],
+  pass: RoutedPass,
+  routers: readonly LayerRouter[],
   { model, router }: Pick<RunConfig, "model" | "router">,
 ): Forward {
-  const routed: RoutedTokens[] = [];
+  const { tokens } = pass;
   const stream: [string, tf.Tensor][] = [];
+  const learnsNoise = noiseOf({ router })?.kind === "learned";
 
   const feedForward = (x: tf.Tensor, layer: number): tf.Tensor => {
     if (model.feedForward === "dense") return swiglu(x, parameters, `layers.${layer}.dense`);
-    const logits = tf.matMul(x, parameters(`layers.${layer}.router`));
-    const assignment = choose(logits, bias[routed.length]!, model, router);
-    const scores = scoresOf(logits, router);
-    const weights = weightsOf(scores, assignment, router);
-    routed.push({ layer, scores, assignment, weights });
-    const experts = `layers.${layer}.experts`;
-    const sum = weightedExperts(x, weights, parameters(`${experts}.up`), parameters(`${experts}.down`));
-    return model.sharedExperts > 0 ? tf.add(sum, swiglu(x, parameters, `layers.${layer}.shared`)) : sum;
+    const name = `layers.${layer}`;
+    const weights = routeTokens(routers[layer]!, pass, {
+      logits: tf.matMul(x, parameters(`${name}.router`)),
+      raw: learnsNoise ? tf.matMul(x, parameters(`${name}.router.noise`)) : undefined,
+      expertScale: router.expertScale === "learned" ? parameters(`${name}.router.scale`) : undefined,
+    });
+    const sum = weightedExperts(x, weights, parameters(`${name}.experts.up`), parameters(`${name}.experts.down`));
+    return model.sharedExperts > 0 ? tf.add(sum, swiglu(x, parameters, `${name}.shared`)) : sum;
   };
 
   const columns = tf.tensor2d(tokens, [tokens.length / (model.context + 1), model.context + 1], "int32");
@@ -141,7 +122,7 @@ export function forward(
   }
   x = rmsNorm(x, parameters("final.norm"));
   const logits = model.tiedHead ? tf.matMul(x, parameters("embedding"), false, true) : tf.matMul(x, parameters("head"));
-  return { losses: tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), targets), -1)), routed, stream };
+  return { losses: tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), targets), -1)), stream };
 }
 
 /** @param tokens [B, S] @returns [B·S, 256] */

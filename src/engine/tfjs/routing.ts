@@ -1,109 +1,134 @@
 /**
- * Gate weights and balancing losses as TensorFlow.js ops, so that autodiff checks the gradients of routing/ and
- * balance/ by an independent way. It does not choose experts: the choice comes from the router and is a constant.
- *
- * A new score function, normalisation or balancing loss needs one line in a table here to run in this engine.
+ * The routing pass as one TensorFlow.js op with a gradient of its own: the rules, the balancing losses and their
+ * analytic derivatives are those that the other engine uses (engine/layer-router.ts), so a new router needs nothing
+ * here.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import type { Balance } from "../../balance/balance.ts";
-import { type BalanceSetting, isLoss } from "../../balance/rules.ts";
-import { type Assignment, countLoad, NO_EXPERT } from "../../routing/assignment.ts";
-import { DEFAULT_EPSILON, epsilonOf } from "../../routing/gates.ts";
-import type { RoutingSettings } from "../../routing/route.ts";
-import { scoreFunctions } from "../../routing/scores.ts";
+import { initialState, neededStatistics, sumsOf } from "../../balance/balance.ts";
+import { settingsOfLayer } from "../../balance/rules.ts";
+import { balanceShape, noiseOf, routingSettings } from "../../config/router-settings.ts";
+import type { RunConfig } from "../../config/schema.ts";
+import type { Floats } from "../../core/floats.ts";
+import { NO_EXPERT } from "../../routing/assignment.ts";
+import { slotsOf } from "../../routing/route.ts";
+import { LayerRouter, type RoutedPass } from "../layer-router.ts";
 
-type Table<Entry> = Readonly<Record<string, Entry>>;
-
-/** Logits [T, N] → scores [T, N]. */
-const scoreExpressions: Table<(logits: tf.Tensor) => tf.Tensor> = {
-  softmax: (logits) => tf.softmax(logits),
-  sigmoid: (logits) => tf.sigmoid(logits),
-  sqrtsoftplus: (logits) => tf.sqrt(tf.softplus(logits)),
-};
-
-const dividedBySum = (rows: tf.Tensor, epsilon: number = DEFAULT_EPSILON): tf.Tensor =>
-  tf.div(rows, tf.add(tf.sum(rows, -1, true), epsilon));
-
-/** Scores of the chosen, zero elsewhere [T, N] → weights [T, N]. */
-const normalisationExpressions: Table<(chosenScores: tf.Tensor, epsilon: number) => tf.Tensor> = {
-  none: (chosenScores) => chosenScores,
-  chosen: dividedBySum,
-};
-
-/** Share of the assignments [N] (a constant) and mean probability [N] → loss without its coefficient. */
-const lossExpressions: Table<(loadShare: tf.Tensor, meanProbability: tf.Tensor, experts: number) => tf.Tensor> = {
-  "switch-loss": (loadShare, meanProbability, experts) => tf.mul(tf.sum(tf.mul(loadShare, meanProbability)), experts),
-};
-
-function expression<Entry>(table: Table<Entry>, what: string, name: string): Entry {
-  const entry = Object.hasOwn(table, name) ? table[name] : undefined;
-  if (entry !== undefined) return entry;
-  throw new Error(
-    `engine.kind tfjs: the ${what} ${name} has no TensorFlow.js expression; add it to engine/tfjs/routing.ts or use engine.kind wasm`,
-  );
+/** What weights are computed from. */
+export interface RouterTensors {
+  /** [T, N] */
+  readonly logits: tf.Tensor;
+  /** [T, N] the second projection, of learned noise */
+  readonly raw?: tf.Tensor | undefined;
+  /** [N] learned scales, whose values the router's memory holds */
+  readonly expertScale?: tf.Tensor | undefined;
 }
-
-/** Throws, naming it, if a setting has no expression here. */
-export function assertExpressible(settings: RoutingSettings, balance: readonly BalanceSetting[]): void {
-  expression(scoreExpressions, "score function", settings.scoreFunction);
-  expression(normalisationExpressions, "normalisation", settings.normalisation);
-  for (const { rule } of balance.filter(isLoss)) expression(lossExpressions, "balancing loss", rule);
-}
-
-/** @param logits [T, N] @returns [T, N] */
-export function scoresOf(logits: tf.Tensor, { scoreFunction }: RoutingSettings): tf.Tensor {
-  return expression(scoreExpressions, "score function", scoreFunction)(logits);
-}
-
-/** The gate weights, zero where an expert is not chosen. @param scores [T, N] @returns [T, N] */
-export function weightsOf(scores: tf.Tensor, assignment: Assignment, settings: RoutingSettings): tf.Tensor {
-  const { normalisation, scale, expertScale } = settings;
-  const experts = scores.shape[1]!;
-  const mask = new Float32Array(scores.size);
-  assignment.experts.forEach((expert, j) => {
-    if (expert !== NO_EXPERT) mask[Math.floor(j / assignment.slots) * experts + expert] = 1;
-  });
-  const chosenScores = tf.mul(scores, tf.tensor2d(mask, [assignment.tokens, experts]));
-  const normalised = expression(
-    normalisationExpressions,
-    "normalisation",
-    normalisation,
-  )(chosenScores, epsilonOf(settings));
-  const weights = tf.mul(normalised, scale);
-  return expertScale === undefined ? weights : tf.mul(weights, tf.tensor1d(Float32Array.from(expertScale)));
-}
-
-/** What the losses need of a layer's balancing. */
-export type BalanceInput = Pick<Balance, "settings" | "shape" | "ranks" | "stepLoad">;
 
 /**
- * The balancing losses of one layer and micro-batch, coefficients applied, mean over the virtual ranks.
- * Each rank holds an equal run of the tokens. The step's load is counts before this micro-batch on entry and
- * includes it on return.
- * @param scores [T, N]
+ * A router with memory of its own; of its places, that of each micro-batch begins where the last one ends.
+ * @param layer among the MoE layers @param expertScale [N] where it is learned
  */
-export function balancingLossOf(
-  { settings, shape, ranks, stepLoad }: BalanceInput,
-  scores: tf.Tensor,
-  assignment: Assignment,
-  { scoreFunction }: RoutingSettings,
-): tf.Tensor {
-  const { experts, topK } = shape;
-  const tokens = assignment.tokens / ranks;
-  countLoad(assignment, stepLoad.load);
-  stepLoad.tokens += assignment.tokens;
-  const probabilities = scoreFunctions[scoreFunction].sumsToOne ? scores : dividedBySum(scores);
-  let total: tf.Tensor = tf.scalar(0);
-  for (let rank = 0; rank < ranks; rank++) {
-    const load = new Float64Array(experts);
-    countLoad(assignment, load, { first: rank * tokens, last: (rank + 1) * tokens });
-    const meanProbability = tf.mean(tf.slice(probabilities, [rank * tokens, 0], [tokens, experts]), 0);
-    for (const { rule, scope, coefficient } of settings.filter(isLoss)) {
-      const counted = scope === "global-batch" ? stepLoad : { load, tokens };
-      const loadShare = tf.tensor1d(Float32Array.from(counted.load, (n) => n / (topK * counted.tokens)));
-      const loss = expression(lossExpressions, "balancing loss", rule)(loadShare, meanProbability, experts);
-      total = tf.add(total, tf.mul(loss, coefficient / ranks));
-    }
-  }
-  return total;
+export function openRouter(config: RunConfig, layer: number, expertScale: Float32Array | undefined): LayerRouter {
+  const { model, training } = config;
+  const { experts } = model;
+  const shape = balanceShape(config);
+  const rules = settingsOfLayer(config.balance, layer);
+  const sequences = training.ranks * training.sequences;
+  const tokens = sequences * model.context;
+  const slots = slotsOf(routingSettings(config), model);
+  const places = training.microBatches + 1;
+  const noise = noiseOf(config);
+  const matrix = () => new Float32Array(tokens * experts);
+  const assigned = new Int32Array(places * tokens * slots);
+  const chosen = config.router.capacity === undefined ? assigned : new Int32Array(assigned.length);
+  const weights = new Float32Array(assigned.length);
+  const ofPlace = <Values extends Int32Array | Float32Array>(all: Values, place: number): Values =>
+    all.subarray(place * tokens * slots, (place + 1) * tokens * slots) as Values;
+  const learnsNoise = noise?.kind === "learned";
+  const bias = Float64Array.from(config.router.bias.length > 0 ? config.router.bias : new Array(experts).fill(0));
+  return new LayerRouter(config, layer, {
+    logits: matrix(),
+    noise: noise && { raw: learnsNoise ? matrix() : undefined, noisy: matrix(), draws: matrix() },
+    scores: matrix(),
+    places: Array.from({ length: places }, (_, place) => ({
+      assignment: { tokens, slots, experts: ofPlace(assigned, place), weights: ofPlace(weights, place) },
+      chosen: ofPlace(chosen, place),
+    })),
+    sums: sumsOf(neededStatistics(rules), shape, (width) => new Float64Array(sequences * width)),
+    load: new Float64Array(sequences * experts),
+    bias,
+    state: initialState(rules),
+    expertScale,
+    gradients: {
+      weights: new Float32Array(tokens * slots),
+      logits: matrix(),
+      raw: learnsNoise ? matrix() : undefined,
+      expertScale: expertScale && new Float64Array(sequences * experts),
+    },
+  });
 }
+
+/**
+ * Routes a batch. In training the gradient is that of the weights and of the layer's balancing losses together.
+ * @returns [T, N] gate weights, zero where an expert is not chosen
+ */
+export function routeTokens(router: LayerRouter, pass: RoutedPass, tensors: RouterTensors): tf.Tensor {
+  const { logits, raw, expertScale } = tensors;
+  const inputs = [logits, raw, expertScale].filter((tensor) => tensor !== undefined);
+  return tf.customGrad(() => {
+    router.memory.logits.set(logits.dataSync());
+    if (raw) router.memory.noise!.raw!.set(raw.dataSync());
+    run(router, pass);
+    const value = matrixOf(denseWeights(router, pass), logits.shape[1]!);
+    return { value, gradFunc: (dy: tf.Tensor) => backward(router, pass, dy, tensors) };
+  })(...inputs);
+}
+
+/** All parts in their order, on one thread. */
+function run(router: LayerRouter, pass: RoutedPass): void {
+  for (const batch of router.batches(pass)) router.route(pass, batch);
+  router.count(pass, { first: 0, last: pass.sequences });
+  if (!pass.training) return;
+  router.balanceForward();
+  router.observe(pass);
+}
+
+/** [T, N] */
+function denseWeights(router: LayerRouter, { place, sequences }: RoutedPass): Float32Array {
+  const { assignment } = router.memory.places[place]!;
+  const { slots, experts, weights } = assignment;
+  const { experts: width } = router.shape;
+  const tokens = sequences * router.balance.sequenceLength;
+  const dense = new Float32Array(tokens * width);
+  for (let slot = 0; slot < tokens * slots; slot++) {
+    const expert = experts[slot]!;
+    if (expert !== NO_EXPERT) dense[Math.floor(slot / slots) * width + expert] = weights[slot]!;
+  }
+  return dense;
+}
+
+/** The gradients by the inputs, in their order. @param dy [T, N] */
+function backward(
+  router: LayerRouter,
+  pass: RoutedPass,
+  dy: tf.Tensor,
+  { raw, expertScale }: RouterTensors,
+): tf.Tensor[] {
+  const { gradients, places } = router.memory;
+  const { slots, experts } = places[pass.place]!.assignment;
+  const { experts: width } = router.shape;
+  const dense = dy.dataSync();
+  gradients.weights.forEach((_, slot) => {
+    const expert = experts[slot]!;
+    (gradients.weights as Float32Array)[slot] =
+      expert === NO_EXPERT ? 0 : dense[Math.floor(slot / slots) * width + expert]!;
+  });
+  router.backward(pass, { first: 0, last: pass.sequences });
+  return [
+    matrixOf(gradients.logits, width),
+    ...(raw ? [matrixOf(gradients.raw!, width)] : []),
+    ...(expertScale ? [tf.sum(matrixOf(gradients.expertScale!, width), 0)] : []),
+  ];
+}
+
+const matrixOf = (values: Floats, columns: number): tf.Tensor =>
+  tf.tensor2d(Float32Array.from(values), [values.length / columns, columns]);

@@ -5,24 +5,18 @@
  * The backend is opened in host/tfjs-engine.ts.
  */
 import * as tf from "@tensorflow/tfjs-core";
-import { newStepLoad, type StepLoad, updateBias } from "../../balance/balance.ts";
+import { finishStep } from "../../balance/balance.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import { mean } from "../../core/statistics.ts";
-import { NO_EXPERT } from "../../routing/assignment.ts";
-import { checkEvaluationTokens, checkState, checkTrainingTokens } from "../check.ts";
+import type { Choice } from "../../routing/assignment.ts";
+import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
-import { initialParameters, type Parameter, parameterCount, parameterLayout } from "../parameters.ts";
+import { flat, unflatten } from "../flat.ts";
+import type { LayerRouter, RoutedPass } from "../layer-router.ts";
+import { initialParameters, type Parameter, parameterCount, parameterLayout, parameterNamed } from "../parameters.ts";
 import { adamw, clipFactor, gradientNorm } from "./adamw.ts";
 import { type Forward, forward } from "./model.ts";
-import { assertExpressible, balancingLossOf } from "./routing.ts";
-
-/** What a layer has done so far in the step. */
-interface StepLayer {
-  readonly experts: Int32Array;
-  readonly weights: Float32Array;
-  readonly stepLoad: StepLoad;
-  balanceLoss: number;
-}
+import { openRouter } from "./routing.ts";
 
 export class TfjsEngine implements Engine {
   readonly description: string;
@@ -34,71 +28,101 @@ export class TfjsEngine implements Engine {
   private readonly firstMoment: Float32Array;
   private readonly secondMoment: Float32Array;
   private readonly stepGradient: Float32Array;
-  /** One row a MoE layer. */
-  private readonly bias: readonly Float64Array[];
+  /** One a MoE layer. */
+  private readonly routers: readonly LayerRouter[];
+  /** Sequences in the place for evaluation. */
+  private evaluated = 0;
   private badPlace: string | undefined;
 
-  /**
-   * @param backend a tfjs backend that is ready to compute
-   * @throws if the config names a rule that has no TensorFlow.js expression
-   */
+  /** @param backend a tfjs backend that is ready to compute */
   constructor(config: RunConfig, backend: string, description: string) {
     const { model, router, seed } = config;
-    const isMoe = model.feedForward === "moe";
-    if (isMoe) assertExpressible(router, config.balance);
     this.config = config;
     this.backend = backend;
     this.description = description;
-    this.layout = parameterLayout(model);
+    this.layout = parameterLayout(config);
     const size = parameterCount(this.layout);
     this.parameters = initialParameters(this.layout, seed);
     this.firstMoment = new Float32Array(size);
     this.secondMoment = new Float32Array(size);
     this.stepGradient = new Float32Array(size);
-    const startingBias = router.bias.length > 0 ? router.bias : new Array<number>(model.experts).fill(0);
-    this.bias = Array.from({ length: isMoe ? model.layers : 0 }, () => Float64Array.from(startingBias));
+    const isMoe = model.feedForward === "moe";
+    const scaleOf = (layer: number) =>
+      router.expertScale === "learned" ? this.valuesOf(`layers.${layer}.router.scale`) : undefined;
+    this.routers = Array.from({ length: isMoe ? model.layers : 0 }, (_, layer) =>
+      openRouter(config, layer, scaleOf(layer)),
+    );
   }
 
-  train({ tokens }: TrainingBatch, learningRate: number): TrainingResult {
-    const { training, balance } = this.config;
-    checkTrainingTokens(tokens, this.config);
-    const layers = this.bias.map(() => this.newLayer());
-    const microBatchBytes = tokens.length / training.microBatches;
+  train(batch: TrainingBatch, learningRate: number): TrainingResult {
+    const { training } = this.config;
+    checkTrainingBatch(batch, this.config);
     this.useBackend();
     this.badPlace = undefined;
     this.stepGradient.fill(0);
+    this.step++;
+    for (const router of this.routers) router.startStep();
     let loss = 0;
     for (let m = 0; m < training.microBatches; m++) {
-      const part = tokens.subarray(m * microBatchBytes, (m + 1) * microBatchBytes);
-      loss += tf.tidy(() => this.addMicroBatch(part, m, layers)) / training.microBatches;
+      loss += tf.tidy(() => this.addMicroBatch(this.microBatch(batch, m))) / training.microBatches;
     }
     const norm = gradientNorm(this.stepGradient);
     const { parameters, firstMoment, secondMoment, stepGradient } = this;
     const factor = clipFactor(norm, training.clipNorm);
-    this.step++;
     adamw(this.layout, parameters, firstMoment, secondMoment, stepGradient, factor, this.step, learningRate, training);
-    for (const [index, { stepLoad }] of layers.entries()) updateBias(balance, this.bias[index]!, stepLoad.load);
-    return { lossNatsPerByte: loss, gradientNorm: norm, layers: layers.map((done, layer) => this.routed(done, layer)) };
+    const finished = this.routers.map(({ balance, memory }) => ({ balance, bias: memory.bias }));
+    finishStep(finished, this.step / training.steps, training.microBatches);
+    return {
+      lossNatsPerByte: loss,
+      gradientNorm: norm,
+      layers: this.routers.map((router, layer) => routed(router, layer)),
+    };
   }
 
-  evaluate(tokens: Uint8Array): Float64Array {
-    const { context } = this.config.model;
-    const length = context + 1;
+  private microBatch({ tokens, domains }: TrainingBatch, place: number): RoutedPass {
+    const { microBatches, ranks } = this.config.training;
+    const sequences = ranks * this.config.training.sequences;
+    const bytes = tokens.length / microBatches;
+    return {
+      place,
+      sequences,
+      training: true,
+      step: this.step,
+      tokens: tokens.subarray(place * bytes, (place + 1) * bytes),
+      domains: domains?.subarray(place * sequences, (place + 1) * sequences) ?? new Int32Array(sequences),
+    };
+  }
+
+  evaluate(tokens: Uint8Array, domain = 0): Float64Array {
+    const { model, training } = this.config;
+    const length = model.context + 1;
     checkEvaluationTokens(tokens, this.config);
     const losses = new Float64Array(tokens.length / length);
-    const together = this.config.training.sequences; // so that it takes no more memory than a training step
+    const together = training.ranks * training.sequences; // so that it takes no more memory than a training step
     this.useBackend();
     for (let first = 0; first < losses.length; first += together) {
       const part = tokens.subarray(first * length, (first + together) * length);
+      const sequences = part.length / length;
+      this.evaluated = sequences;
+      const domains = new Int32Array(sequences).fill(domain);
+      const pass = { place: training.microBatches, sequences, training: false, step: 0, tokens: part, domains };
       const ofTokens = tf.tidy(() =>
-        forward(this.lookUp(this.upload()), part, this.bias, this.config).losses.dataSync(),
+        forward(this.lookUp(this.upload()), pass, this.routers, this.config).losses.dataSync(),
       );
       ofTokens.forEach((loss, t) => {
-        const sequence = first + Math.floor(t / context);
-        losses[sequence] = losses[sequence]! + loss / context;
+        const sequence = first + Math.floor(t / model.context);
+        losses[sequence] = losses[sequence]! + loss / model.context;
       });
     }
     return losses;
+  }
+
+  evaluatedRouting(): Choice[] {
+    return this.routers.map(({ memory }) => {
+      const { slots, experts } = memory.places.at(-1)!.assignment;
+      const tokens = this.evaluated * this.config.model.context;
+      return { tokens, slots, experts: experts.slice(0, tokens * slots) };
+    });
   }
 
   gradient(): Float32Array {
@@ -115,19 +139,24 @@ export class TfjsEngine implements Engine {
       parameters: this.parameters.slice(),
       firstMoment: this.firstMoment.slice(),
       secondMoment: this.secondMoment.slice(),
-      bias: Float64Array.from(this.bias.flatMap((row) => [...row])),
+      bias: flat(this.biases()),
+      balanceState: flat(this.balanceStates()),
     };
   }
 
   load(state: EngineState): void {
-    const { step, parameters, firstMoment, secondMoment, bias } = state;
-    const { experts } = this.config.model;
-    checkState(state, { parameters: this.parameters.length, biases: this.bias.length * experts });
+    const { step, parameters, firstMoment, secondMoment, bias, balanceState } = state;
+    checkState(state, {
+      parameters: this.parameters.length,
+      biases: flat(this.biases()).length,
+      balanceStates: flat(this.balanceStates()).length,
+    });
     this.step = step;
     this.parameters.set(parameters);
     this.firstMoment.set(firstMoment);
     this.secondMoment.set(secondMoment);
-    for (const [index, row] of this.bias.entries()) row.set(bias.subarray(index * experts, (index + 1) * experts));
+    unflatten(bias, this.biases());
+    unflatten(balanceState, this.balanceStates());
   }
 
   /** Nothing to let go: no tensor outlives a call, and the backend is shared by all engines of the process. */
@@ -149,68 +178,64 @@ export class TfjsEngine implements Engine {
     return (name) => byName.get(name)!;
   }
 
-  private newLayer(): StepLayer {
-    const { experts, topK, context } = this.config.model;
-    const { microBatches, ranks, sequences } = this.config.training;
-    const slots = microBatches * ranks * sequences * context * topK;
-    return {
-      experts: new Int32Array(slots),
-      weights: new Float32Array(slots),
-      stepLoad: newStepLoad(experts),
-      balanceLoss: 0,
-    };
+  private biases(): Float64Array[] {
+    return this.routers.map(({ memory }) => memory.bias);
   }
 
-  private routed({ experts, weights, balanceLoss }: StepLayer, layer: number): RoutedLayer {
-    const slots = this.config.model.topK;
-    return { layer, assignment: { tokens: experts.length / slots, slots, experts, weights }, balanceLoss };
+  private balanceStates(): Float64Array[] {
+    return this.routers.map(({ memory }) => memory.state);
   }
 
-  /** Adds the gradient of one micro-batch and what its layers did. @returns its mean cross-entropy */
-  private addMicroBatch(tokens: Uint8Array, index: number, layers: readonly StepLayer[]): number {
+  /** The values of a parameter, a view. */
+  private valuesOf(name: string): Float32Array {
+    const { offset, size } = parameterNamed(this.layout, name);
+    return this.parameters.subarray(offset, offset + size);
+  }
+
+  /** Adds the gradient of one micro-batch. @returns its mean cross-entropy */
+  private addMicroBatch(pass: RoutedPass): number {
+    const { microBatches } = this.config.training;
     let crossEntropy = 0;
     const { grads } = tf.valueAndGrads((...tensors: tf.Tensor[]) => {
-      const pass = forward(this.lookUp(tensors), tokens, this.bias, this.config);
-      crossEntropy = mean(pass.losses.dataSync()); // in doubles: singles would lose the digits that engines are compared by
-      this.noteNonFinite(pass, crossEntropy);
-      return tf.add(tf.mean(pass.losses), this.balance(pass, index, layers));
+      const { losses, stream } = forward(this.lookUp(tensors), pass, this.routers, this.config);
+      crossEntropy = mean(losses.dataSync()); // in doubles: singles would lose the digits that engines are compared by
+      this.noteNonFinite(stream, crossEntropy);
+      return tf.div(tf.mean(losses), microBatches); // the routers see to their balancing losses
     })(this.upload());
-    const { microBatches } = this.config.training;
     grads.forEach((gradient, p) => {
       const { name, offset } = this.layout[p]!;
       const values = gradient.dataSync();
       if (!values.every(Number.isFinite)) this.badPlace ??= `gradient of ${name}`;
       for (let i = 0; i < values.length; i++) {
-        this.stepGradient[offset + i] = this.stepGradient[offset + i]! + values[i]! / microBatches;
+        this.stepGradient[offset + i] = this.stepGradient[offset + i]! + values[i]!;
       }
     });
     return crossEntropy;
   }
 
-  /** The balancing losses of all layers, a scalar; notes what each layer did. */
-  private balance({ routed }: Forward, microBatch: number, layers: readonly StepLayer[]): tf.Tensor {
-    const { model, router, balance, training } = this.config;
-    let total: tf.Tensor = tf.scalar(0);
-    routed.forEach(({ scores, assignment, weights }, index) => {
-      const layer = layers[index]!;
-      const { experts, slots } = assignment;
-      const from = microBatch * experts.length;
-      const allWeights = weights.dataSync();
-      layer.experts.set(experts, from);
-      experts.forEach((expert, j) => {
-        const filled = expert !== NO_EXPERT;
-        layer.weights[from + j] = filled ? allWeights[Math.floor(j / slots) * model.experts + expert]! : 0;
-      });
-      const input = { settings: balance, shape: model, ranks: training.ranks, stepLoad: layer.stepLoad };
-      const loss = balancingLossOf(input, scores, assignment, router);
-      layer.balanceLoss += loss.dataSync()[0]! / training.microBatches;
-      total = tf.add(total, loss);
-    });
-    return total;
-  }
-
-  private noteNonFinite({ stream }: Forward, loss: number): void {
+  private noteNonFinite(stream: Forward["stream"], loss: number): void {
     const found = stream.find(([, value]) => !value.dataSync().every(Number.isFinite));
     this.badPlace ??= found?.[0] ?? (Number.isFinite(loss) ? undefined : "loss");
   }
+}
+
+/** What a layer did with all micro-batches, whose places lie one behind the other. */
+function routed(router: LayerRouter, layer: number): RoutedLayer {
+  const { places, scores } = router.memory;
+  const micro = places.slice(0, -1);
+  const { slots } = micro[0]!.assignment;
+  const join = <Values extends Int32Array | Float32Array>(parts: readonly Values[], all: Values): Values => {
+    for (const [i, part] of parts.entries()) all.set(part, i * part.length);
+    return all;
+  };
+  const length = micro.length * micro[0]!.chosen.length;
+  const ids = (parts: readonly Int32Array[]) => join(parts, new Int32Array(length));
+  const experts = ids(micro.map(({ assignment }) => assignment.experts));
+  const weights = join(
+    micro.map(({ assignment }) => Float32Array.from(assignment.weights)),
+    new Float32Array(length),
+  );
+  const chosen = ids(micro.map((place) => place.chosen));
+  const assignment = { tokens: length / slots, slots, experts, weights };
+  return { layer, assignment, chosen, scores, balanceLoss: router.balanceLoss };
 }

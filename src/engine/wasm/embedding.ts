@@ -10,6 +10,8 @@ export interface Embedding {
   readonly position: Weights;
   /** [places, sequences, context + 1] bytes; the last of a sequence is a target only */
   readonly tokens: Address;
+  /** [places, sequences] int32: the domain of each sequence */
+  readonly domains: Address;
   /** [T, H] */
   readonly output: Address;
 }
@@ -20,6 +22,7 @@ export function planEmbedding(arena: Arena, sizes: Sizes, parameters: ParameterP
     embedding: weightsNamed(parameters, "embedding"),
     position: weightsNamed(parameters, "position"),
     tokens: arena.bytes((microBatches + 1) * sequences * (context + 1)),
+    domains: arena.words((microBatches + 1) * sequences),
     output: arena.words(tokens * hiddenSize),
   };
 }

@@ -7,10 +7,10 @@
  * On the way back the gradients take the place of what they belong to: `output` becomes the gradient by itself,
  * then `hidden`, `gateUp` and at last `permuted`.
  *
- * Every slot must hold an expert: the kernels copy and add up K rows a token and know nothing of NO_EXPERT.
+ * An empty slot has no row: its position is -1, and the kernels pass it by.
  */
 import type { Floats } from "../../core/floats.ts";
-import type { Assignment } from "../../routing/assignment.ts";
+import { type Assignment, NO_EXPERT } from "../../routing/assignment.ts";
 import type { Arena } from "./arena.ts";
 import type { Address } from "./kernels.ts";
 import { type Linear, linearBackward, linearForward, weightGradient } from "./linear.ts";
@@ -18,30 +18,32 @@ import { type ParameterPlan, type Weights, weightsNamed } from "./parameters.ts"
 import type { Pass, Sizes } from "./sizes.ts";
 import { ownSequences, ownTokens, type Rows, rowAddress, type Thread } from "./thread.ts";
 
+/** Position of an empty slot; the kernels know it. */
+const NO_ROW = -1;
+
 export interface ExpertsPlan {
   /** [N, H, 2F] */
   readonly up: Weights;
   /** [N, F, H] */
   readonly down: Weights;
-  /** [T, K] int32: the row of each choice */
+  /** [T, slots] int32: the row of each choice, or -1 */
   readonly positions: Address;
-  /** [T·K, H] */
+  /** [assignments, H] */
   readonly permuted: Address;
-  /** [T·K, 2F] */
+  /** [assignments, 2F] */
   readonly gateUp: Address;
-  /** [T·K, F] */
+  /** [assignments, F] */
   readonly hidden: Address;
-  /** [T·K, H] */
+  /** [assignments, H] */
   readonly output: Address;
 }
 
 export function planExperts(arena: Arena, sizes: Sizes, parameters: ParameterPlan, layer: number): ExpertsPlan {
-  const { tokens, topK, hiddenSize, expertHiddenSize } = sizes;
-  const rows = tokens * topK;
+  const { tokens, slots, assignments: rows, hiddenSize, expertHiddenSize } = sizes;
   return {
     up: weightsNamed(parameters, `layers.${layer}.experts.up`),
     down: weightsNamed(parameters, `layers.${layer}.experts.down`),
-    positions: arena.words(rows),
+    positions: arena.words(tokens * slots),
     permuted: arena.words(rows * hiddenSize),
     gateUp: arena.words(rows * 2 * expertHiddenSize),
     hidden: arena.words(rows * expertHiddenSize),
@@ -61,10 +63,10 @@ export class Experts {
   private readonly next: Int32Array;
 
   constructor(thread: Thread, plan: ExpertsPlan) {
-    const { experts, tokens, topK, hiddenSize, expertHiddenSize } = thread.sizes;
+    const { experts, tokens, slots, hiddenSize, expertHiddenSize } = thread.sizes;
     this.thread = thread;
     this.plan = plan;
-    this.positions = new Int32Array(thread.buffer, plan.positions, tokens * topK);
+    this.positions = new Int32Array(thread.buffer, plan.positions, tokens * slots);
     this.up = eachExpert(plan.up, experts, hiddenSize, 2 * expertHiddenSize);
     this.down = eachExpert(plan.down, experts, expertHiddenSize, hiddenSize);
     this.starts = new Int32Array(experts + 1);
@@ -77,8 +79,8 @@ export class Experts {
     const { first, last } = ownTokens(this.thread, pass);
     this.order(assignment, load, pass);
     const rows = rowAddress(x, first, sizes.hiddenSize);
-    const positions = rowAddress(this.plan.positions, first, sizes.topK);
-    kernels.dispatch(rows, positions, this.plan.permuted, last - first, sizes.topK, sizes.hiddenSize);
+    const positions = rowAddress(this.plan.positions, first, sizes.slots);
+    kernels.dispatch(rows, positions, this.plan.permuted, last - first, sizes.slots, sizes.hiddenSize);
   }
 
   compute(): void {
@@ -93,23 +95,23 @@ export class Experts {
     }
   }
 
-  /** y += the weighted outputs, for this thread's tokens. @param weights [T, K] @param y [T, H] */
+  /** y += the weighted outputs, for this thread's tokens. @param weights [T, slots] @param y [T, H] */
   combine(weights: Address, y: Address, pass: Pass): void {
     const { kernels, sizes } = this.thread;
-    const { topK, hiddenSize } = sizes;
+    const { slots, hiddenSize } = sizes;
     const { first, last } = ownTokens(this.thread, pass);
-    const positions = rowAddress(this.plan.positions, first, topK);
-    const ofTokens = rowAddress(weights, first, topK);
+    const positions = rowAddress(this.plan.positions, first, slots);
+    const ofTokens = rowAddress(weights, first, slots);
     const rows = rowAddress(y, first, hiddenSize);
-    kernels.combine(this.plan.output, positions, ofTokens, rows, last - first, topK, hiddenSize);
+    kernels.combine(this.plan.output, positions, ofTokens, rows, last - first, slots, hiddenSize);
   }
 
-  /** @param weights,dWeights [T, K] @param dy [T, H] */
+  /** @param weights,dWeights [T, slots] @param dy [T, H] */
   combineBackward(weights: Address, dWeights: Address, dy: Address, pass: Pass): void {
     const { kernels, sizes } = this.thread;
-    const { topK, hiddenSize } = sizes;
+    const { slots, hiddenSize } = sizes;
     const { first, last } = ownTokens(this.thread, pass);
-    const ofTokens = (matrix: Address) => rowAddress(matrix, first, topK);
+    const ofTokens = (matrix: Address) => rowAddress(matrix, first, slots);
     const { output, positions } = this.plan;
     const rows = rowAddress(dy, first, hiddenSize);
     kernels.combineBackward(
@@ -119,7 +121,7 @@ export class Experts {
       ofTokens(weights),
       ofTokens(dWeights),
       last - first,
-      topK,
+      slots,
       hiddenSize,
     );
   }
@@ -145,8 +147,8 @@ export class Experts {
     const { kernels, sizes } = this.thread;
     const { first, last } = ownTokens(this.thread, pass);
     const rows = rowAddress(dx, first, sizes.hiddenSize);
-    const positions = rowAddress(this.plan.positions, first, sizes.topK);
-    kernels.dispatchBackward(this.plan.permuted, positions, rows, last - first, sizes.topK, sizes.hiddenSize);
+    const positions = rowAddress(this.plan.positions, first, sizes.slots);
+    kernels.dispatchBackward(this.plan.permuted, positions, rows, last - first, sizes.slots, sizes.hiddenSize);
   }
 
   private rowsOf(expert: number): Rows {
@@ -156,7 +158,7 @@ export class Experts {
   /** The rows of this thread's choices: after those of lower experts, and of earlier sequences for the same one. */
   private order(assignment: Assignment, load: Floats, pass: Pass): void {
     const { starts, next, positions } = this;
-    const { experts, topK } = this.thread.sizes;
+    const { experts, slots } = this.thread.sizes;
     const ownFirst = ownSequences(this.thread, pass).first;
     for (let expert = 0; expert < experts; expert++) {
       let row = starts[expert]!;
@@ -167,10 +169,10 @@ export class Experts {
       starts[expert + 1] = row;
     }
     const { first, last } = ownTokens(this.thread, pass);
-    for (let slot = first * topK; slot < last * topK; slot++) {
+    for (let slot = first * slots; slot < last * slots; slot++) {
       const expert = assignment.experts[slot]!;
-      positions[slot] = next[expert]!;
-      next[expert] = next[expert]! + 1;
+      positions[slot] = expert === NO_EXPERT ? NO_ROW : next[expert]!;
+      if (expert !== NO_EXPERT) next[expert] = next[expert]! + 1;
     }
   }
 }

@@ -7,11 +7,12 @@
  */
 import type { RunConfig } from "../../config/schema.ts";
 import type { Arena } from "./arena.ts";
+import type { Embedding } from "./embedding.ts";
 import { Experts, type ExpertsPlan, planExperts } from "./experts.ts";
 import type { Address } from "./kernels.ts";
 import { type Norm, normBackward, normForward, planNorm } from "./norm.ts";
 import type { ParameterPlan } from "./parameters.ts";
-import { LayerRouter, planRouter, type RouterGradients, type RouterPlan } from "./router.ts";
+import { planRouter, type RouterGradients, RouterPass, type RouterPlan } from "./router.ts";
 import type { Pass, Sizes } from "./sizes.ts";
 import { planSwiglu, type Swiglu, shareOfSwigluGradient, swigluBackward, swigluForward } from "./swiglu.ts";
 import { clearRows, copyRows, ownTokens, rowAddress, type Thread } from "./thread.ts";
@@ -36,11 +37,11 @@ export function planFeedForward(
   arena: Arena,
   sizes: Sizes,
   parameters: ParameterPlan,
-  { feedForward }: RunConfig["model"],
+  config: RunConfig,
   layer: number,
 ): FeedForwardPlan {
   const name = `layers.${layer}`;
-  const dense = feedForward === "dense";
+  const dense = config.model.feedForward === "dense";
   return {
     norm: planNorm(arena, sizes, parameters, `${name}.feedForward.norm`),
     common:
@@ -49,29 +50,40 @@ export function planFeedForward(
         : planSwiglu(arena, sizes, parameters, `${name}.${dense ? "dense" : "shared"}`),
     routed: dense
       ? undefined
-      : { router: planRouter(arena, sizes, parameters, layer), experts: planExperts(arena, sizes, parameters, layer) },
+      : {
+          router: planRouter(arena, sizes, parameters, config, layer),
+          experts: planExperts(arena, sizes, parameters, layer),
+        },
     output: arena.words(sizes.tokens * sizes.hiddenSize),
   };
 }
 
 export class FeedForward {
   /** Absent in a dense model. */
-  readonly router: LayerRouter | undefined;
+  readonly router: RouterPass | undefined;
   private readonly experts: Experts | undefined;
   private readonly thread: Thread;
   private readonly plan: FeedForwardPlan;
   private readonly gradients: FeedForwardGradients;
 
-  constructor(thread: Thread, plan: FeedForwardPlan, gradients: FeedForwardGradients, config: RunConfig) {
+  /** @param layer among the MoE layers @param embedding where the tokens lie */
+  constructor(
+    thread: Thread,
+    plan: FeedForwardPlan,
+    gradients: FeedForwardGradients,
+    config: RunConfig,
+    layer: number,
+    embedding: Embedding,
+  ) {
     this.thread = thread;
     this.plan = plan;
     this.gradients = gradients;
-    this.router = plan.routed && new LayerRouter(thread, plan.routed.router, gradients, config);
+    this.router = plan.routed && new RouterPass(thread, plan.routed.router, gradients, config, layer, embedding);
     this.experts = plan.routed && new Experts(thread, plan.routed.experts);
   }
 
   /** @param x [T, H] */
-  forward(x: Address, pass: Pass, training: boolean): void {
+  forward(x: Address, pass: Pass): void {
     const { thread, plan, router, experts } = this;
     const { crew, sizes } = thread;
     const { norm, common, output } = plan;
@@ -82,8 +94,8 @@ export class FeedForward {
     if (!router || !experts) return;
     router.forward(norm.output, pass);
     crew.barrier();
-    if (training) router.balance();
-    experts.dispatch(norm.output, router.assignment(pass), router.sequenceLoad, pass);
+    if (pass.training) router.balance(pass);
+    experts.dispatch(norm.output, router.assignment(pass), router.load, pass);
     crew.barrier();
     experts.compute();
     crew.barrier();
@@ -114,9 +126,9 @@ export class FeedForward {
     normBackward(thread, norm, x, dHidden, dOutput, dx, pass);
   }
 
-  /** [T, K] gate weights of a pass */
+  /** [T, slots] gate weights of a pass */
   private weights({ place }: Pass): Address {
-    const { tokens, topK } = this.thread.sizes;
-    return rowAddress(this.plan.routed!.router.weights, place * tokens, topK);
+    const { tokens, slots } = this.thread.sizes;
+    return rowAddress(this.plan.routed!.router.weights, place * tokens, slots);
   }
 }

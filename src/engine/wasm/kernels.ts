@@ -63,13 +63,13 @@ export interface Kernels {
     scale: number,
     scratch: Address,
   ): void;
-  dispatch(x: Address, positions: Address, permuted: Address, tokens: number, topK: number, width: number): void;
+  dispatch(x: Address, positions: Address, permuted: Address, tokens: number, slots: number, width: number): void;
   dispatchBackward(
     dPermuted: Address,
     positions: Address,
     dx: Address,
     tokens: number,
-    topK: number,
+    slots: number,
     width: number,
   ): void;
   combine(
@@ -78,7 +78,7 @@ export interface Kernels {
     weights: Address,
     y: Address,
     tokens: number,
-    topK: number,
+    slots: number,
     width: number,
   ): void;
   combineBackward(
@@ -88,7 +88,7 @@ export interface Kernels {
     weights: Address,
     dWeights: Address,
     tokens: number,
-    topK: number,
+    slots: number,
     width: number,
   ): void;
   crossEntropyForward(logits: Address, targets: Address, terms: Address, rows: number, width: number): void;

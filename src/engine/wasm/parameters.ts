@@ -1,6 +1,5 @@
 /** Where the parameters, their gradient and AdamW's moments lie: four flat arrays in the order of `parameterLayout`. */
-import type { RunConfig } from "../../config/schema.ts";
-import { type Parameter, parameterCount, parameterLayout, parameterNamed } from "../parameters.ts";
+import { type ModelSections, type Parameter, parameterCount, parameterLayout, parameterNamed } from "../parameters.ts";
 import type { Arena } from "./arena.ts";
 import type { Address } from "./kernels.ts";
 
@@ -20,8 +19,8 @@ export interface Weights {
   readonly gradient: Address;
 }
 
-export function planParameters(arena: Arena, model: RunConfig["model"]): ParameterPlan {
-  const layout = parameterLayout(model);
+export function planParameters(arena: Arena, sections: ModelSections): ParameterPlan {
+  const layout = parameterLayout(sections);
   const count = parameterCount(layout);
   return {
     layout,

@@ -26,7 +26,7 @@ export interface ModelPlan {
   readonly dMiddle: Address;
   /** One for each thread. */
   readonly scratch: readonly Address[];
-  /** [3] float64: what a command is told, see command.ts */
+  /** [4] float64: what a command is told, see command.ts */
   readonly orders: Address;
   readonly pages: number;
 }
@@ -36,23 +36,23 @@ export function planModel(config: RunConfig, threads: number): ModelPlan {
   const arena = new Arena();
   const sizes = sizesOf(config);
   const { tokens, hiddenSize, layers } = sizes;
-  const parameters = planParameters(arena, config.model);
+  const parameters = planParameters(arena, config);
   const plan = {
     sizes,
     parameters,
     embedding: planEmbedding(arena, sizes, parameters),
     layers: Array.from({ length: layers }, (_, layer) => ({
       attention: planAttention(arena, sizes, parameters, layer),
-      feedForward: planFeedForward(arena, sizes, parameters, config.model, layer),
+      feedForward: planFeedForward(arena, sizes, parameters, config, layer),
     })),
     head: planHead(arena, sizes, parameters, config.model),
     optimizer: planOptimizer(arena, parameters),
     attentionGradients: planAttentionGradients(arena, sizes, threads),
-    feedForwardGradients: { ...planRouterGradients(arena, sizes), dHidden: arena.words(tokens * hiddenSize) },
+    feedForwardGradients: { ...planRouterGradients(arena, sizes, config), dHidden: arena.words(tokens * hiddenSize) },
     dLayer: arena.words(tokens * hiddenSize),
     dMiddle: arena.words(tokens * hiddenSize),
     scratch: Array.from({ length: threads }, () => arena.bytes(GEMM_SCRATCH_BYTES)),
-    orders: arena.doubles(3),
+    orders: arena.doubles(4),
   };
   return { ...plan, pages: arena.pages() };
 }

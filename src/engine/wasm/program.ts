@@ -2,6 +2,7 @@
  * The program that every thread runs: the model's forward and backward pass and the optimizer step, layer by layer
  * on flat arrays, each thread on its part. No tape, and no array of the model's size made during a step.
  */
+import { finishStep } from "../../balance/balance.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import { attentionBackward, attentionForward } from "./attention.ts";
 import type { Crew } from "./crew.ts";
@@ -38,7 +39,7 @@ export class Program {
     };
     this.thread = thread;
     this.feedForwards = plan.layers.map(
-      (layer) => new FeedForward(thread, layer.feedForward, feedForwardGradients, config),
+      (layer, l) => new FeedForward(thread, layer.feedForward, feedForwardGradients, config, l, plan.embedding),
     );
   }
 
@@ -55,30 +56,37 @@ export class Program {
     for (const { router } of feedForwards) router?.startStep();
     crew.barrier();
     for (let place = 0; place < sizes.microBatches; place++) {
-      const pass = { place, sequences: sizes.sequences };
-      this.forward(pass, true);
+      const pass = { place, sequences: sizes.sequences, training: true, step };
+      this.forward(pass);
       this.backward(pass);
     }
     const norm = gradientNorm(thread, optimizer, parameters);
     shareOfAdamw(thread, parameters, this.config.training, learningRate, step, norm);
-    if (crew.index === 0) for (const { router } of feedForwards) router?.updateBias();
+    if (crew.index === 0) this.finishStep(step);
     crew.barrier();
     return norm;
   }
 
   /** Losses of as many sequences as are in the memory's place for evaluation. */
   evaluate(sequences: number): void {
-    this.forward({ place: this.plan.sizes.microBatches, sequences }, false);
+    this.forward({ place: this.plan.sizes.microBatches, sequences, training: false, step: 0 });
     this.thread.crew.barrier();
   }
 
-  private forward(pass: Pass, training: boolean): void {
+  /** Moves what balancing carries from step to step; for one thread. */
+  private finishStep(step: number): void {
+    const { training } = this.config;
+    const layers = this.feedForwards.flatMap(({ router }) => (router ? [router.finished()] : []));
+    finishStep(layers, step / training.steps, training.microBatches);
+  }
+
+  private forward(pass: Pass): void {
     const { thread, plan } = this;
     embeddingForward(thread, plan.embedding, pass);
     let x = plan.embedding.output;
     for (const [l, { attention, feedForward }] of plan.layers.entries()) {
       attentionForward(thread, attention, x, pass);
-      this.feedForwards[l]!.forward(attention.output, pass, training);
+      this.feedForwards[l]!.forward(attention.output, pass);
       x = feedForward.output;
     }
     headForward(thread, plan.head, x, this.targets(pass), pass);

@@ -1,174 +1,280 @@
 /**
- * The router of one MoE layer on one thread: logits → choice and weights for the thread's own tokens, balancing
- * losses, and the way back. The rules are those of routing/ and balance/, run on views of the wasm memory.
+ * The router of one MoE layer on one thread: its projections and their gradients around the routing pass that all
+ * engines share (engine/layer-router.ts), on views of the wasm memory. A router that looks at a whole batch is run by
+ * one thread a batch, while the others wait.
  */
-import {
-  type Balance,
-  balanceBackward,
-  balanceForward,
-  countSequence,
-  newStepLoad,
-  updateBias,
-} from "../../balance/balance.ts";
+import { type FinishedLayer, neededStatistics } from "../../balance/balance.ts";
+import type { Sums } from "../../balance/rule.ts";
+import { settingsOfLayer } from "../../balance/rules.ts";
+import { statisticNamed } from "../../balance/statistics.ts";
+import { balanceShape, noiseOf } from "../../config/router-settings.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import type { Floats } from "../../core/floats.ts";
 import type { Assignment } from "../../routing/assignment.ts";
-import { type Routing, type RoutingGradients, route, routeBackward } from "../../routing/route.ts";
+import { LayerRouter, type RoutedPass, type RoutedPlace } from "../layer-router.ts";
 import type { Arena } from "./arena.ts";
+import { type Embedding, tokensOf } from "./embedding.ts";
 import type { Address } from "./kernels.ts";
 import { type Linear, linearBackward, linearForward, shareOfWeightGradient } from "./linear.ts";
-import { type ParameterPlan, weightsNamed } from "./parameters.ts";
+import { type ParameterPlan, type Weights, weightsNamed } from "./parameters.ts";
 import type { Pass, Sizes } from "./sizes.ts";
 import { ownSequences, ownTokens, type Thread } from "./thread.ts";
 
 export interface RouterPlan {
   readonly linear: Linear;
-  /** [T, N] */
+  /** [T, N] before any noise */
   readonly logits: Address;
+  readonly noise: NoisePlan | undefined;
   /** [T, N] */
   readonly scores: Address;
-  /** [places, T, K] int32 */
+  /** [places, T, slots] int32: after dropping */
+  readonly experts: Address;
+  /** [places, T, slots] int32: before; the same where nothing drops */
   readonly chosen: Address;
-  /** [places, T, K] */
+  /** [places, T, slots] */
   readonly weights: Address;
-  /** [sequences, N] float64 */
-  readonly sequenceLoad: Address;
-  /** [sequences, N] float64 */
-  readonly sequenceProbability: Address;
+  /** [S, width] float64 each */
+  readonly sums: Readonly<Record<string, Address>>;
+  /** [S, N] float64 */
+  readonly load: Address;
   /** [N] float64 */
   readonly bias: Address;
+  /** [balancing rules] float64 */
+  readonly state: Address;
+  /** The learned scales of the experts, and [S, N] float64 gradients by them. */
+  readonly expertScale: (Weights & { readonly ofSequences: Address }) | undefined;
+}
+
+interface NoisePlan {
+  /** Of learned noise: the second projection, and [T, N] what it gives. */
+  readonly learned: { readonly linear: Linear; readonly raw: Address } | undefined;
+  /** [T, N] each */
+  readonly noisy: Address;
+  readonly draws: Address;
 }
 
 /** Gradients on the way back; the layers use them one after another. */
 export interface RouterGradients {
-  /** [T, K] */
+  /** [T, slots] */
   readonly dWeights: Address;
   /** [T, N] */
   readonly dLogits: Address;
+  /** [T, N] by the second projection of learned noise */
+  readonly dRaw: Address | undefined;
 }
 
-export function planRouter(arena: Arena, sizes: Sizes, parameters: ParameterPlan, layer: number): RouterPlan {
-  const { tokens, sequences, experts, topK, hiddenSize, microBatches } = sizes;
-  const places = microBatches + 1;
+export function planRouter(
+  arena: Arena,
+  sizes: Sizes,
+  parameters: ParameterPlan,
+  config: RunConfig,
+  layer: number,
+): RouterPlan {
+  const { tokens, sequences, experts, slots, hiddenSize, microBatches } = sizes;
+  const ofPlaces = (microBatches + 1) * tokens * slots;
+  const name = `layers.${layer}.router`;
+  const linear = (parameter: string) => ({
+    ...weightsNamed(parameters, parameter),
+    inputs: hiddenSize,
+    outputs: experts,
+  });
+  const matrix = () => arena.words(tokens * experts);
+  const noise = noiseOf(config);
+  const assigned = arena.words(ofPlaces);
+  const shape = balanceShape(config);
   return {
-    linear: { ...weightsNamed(parameters, `layers.${layer}.router`), inputs: hiddenSize, outputs: experts },
-    logits: arena.words(tokens * experts),
-    scores: arena.words(tokens * experts),
-    chosen: arena.words(places * tokens * topK),
-    weights: arena.words(places * tokens * topK),
-    sequenceLoad: arena.doubles(sequences * experts),
-    sequenceProbability: arena.doubles(sequences * experts),
+    linear: linear(name),
+    logits: matrix(),
+    noise: noise && {
+      learned: noise.kind === "learned" ? { linear: linear(`${name}.noise`), raw: matrix() } : undefined,
+      noisy: matrix(),
+      draws: matrix(),
+    },
+    scores: matrix(),
+    experts: assigned,
+    chosen: config.router.capacity === undefined ? assigned : arena.words(ofPlaces),
+    weights: arena.words(ofPlaces),
+    sums: Object.fromEntries(
+      neededStatistics(settingsOfLayer(config.balance, layer)).map((statistic) => [
+        statistic,
+        arena.doubles(sequences * statisticNamed(statistic).width(shape)),
+      ]),
+    ),
+    load: arena.doubles(sequences * experts),
     bias: arena.doubles(experts),
+    state: arena.doubles(config.balance.length),
+    expertScale:
+      config.router.expertScale === "learned"
+        ? { ...weightsNamed(parameters, `${name}.scale`), ofSequences: arena.doubles(sequences * experts) }
+        : undefined,
   };
 }
 
-export function planRouterGradients(arena: Arena, { tokens, experts, topK }: Sizes): RouterGradients {
-  return { dWeights: arena.words(tokens * topK), dLogits: arena.words(tokens * experts) };
+export function planRouterGradients(
+  arena: Arena,
+  { tokens, experts, slots }: Sizes,
+  config: RunConfig,
+): RouterGradients {
+  const dWeights = arena.words(tokens * slots);
+  const dLogits = arena.words(tokens * experts);
+  const dRaw = noiseOf(config)?.kind === "learned" ? arena.words(tokens * experts) : undefined;
+  return { dWeights, dLogits, dRaw };
 }
 
-export class LayerRouter {
+export class RouterPass {
   private readonly thread: Thread;
   private readonly plan: RouterPlan;
   private readonly gradients: RouterGradients;
-  private readonly bias: Float64Array;
-  /** One for each place. */
-  private readonly routings: readonly Routing[];
-  private readonly routingGradients: RoutingGradients;
-  private readonly losses: Balance;
-  private lossSum = 0;
+  private readonly embedding: Embedding;
+  private readonly router: LayerRouter;
 
-  constructor(thread: Thread, plan: RouterPlan, gradients: RouterGradients, { router, balance }: RunConfig) {
-    const { buffer, sizes } = thread;
-    const { tokens, experts, topK, ranks, sequences, context, microBatches } = sizes;
-    const floats = (address: Address, count: number) => new Float32Array(buffer, address, count);
-    const doubles = (address: Address, count: number) => new Float64Array(buffer, address, count);
+  /** @param layer among the MoE layers @param embedding where the tokens lie */
+  constructor(
+    thread: Thread,
+    plan: RouterPlan,
+    gradients: RouterGradients,
+    config: RunConfig,
+    layer: number,
+    embedding: Embedding,
+  ) {
     this.thread = thread;
     this.plan = plan;
     this.gradients = gradients;
-    this.bias = doubles(plan.bias, experts);
-    const logits = floats(plan.logits, tokens * experts);
-    const scores = floats(plan.scores, tokens * experts);
-    this.routings = Array.from({ length: microBatches + 1 }, (_, place) => {
-      const at = 4 * place * tokens * topK;
-      const chosen = new Int32Array(buffer, plan.chosen + at, tokens * topK);
-      const weights = floats(plan.weights + at, tokens * topK);
-      const assignment = { tokens, slots: topK, experts: chosen, weights };
-      return { shape: sizes, settings: router, logits, scores, assignment };
+    this.embedding = embedding;
+    const { buffer, sizes } = thread;
+    const { tokens, experts, slots, sequences, microBatches } = sizes;
+    const floats = (address: Address, count: number) => new Float32Array(buffer, address, count);
+    const doubles = (address: Address, count: number) => new Float64Array(buffer, address, count);
+    const matrix = (address: Address) => floats(address, tokens * experts);
+    const { noise, expertScale } = plan;
+    const shape = balanceShape(config);
+    this.router = new LayerRouter(config, layer, {
+      logits: matrix(plan.logits),
+      noise: noise && {
+        raw: noise.learned && matrix(noise.learned.raw),
+        noisy: matrix(noise.noisy),
+        draws: matrix(noise.draws),
+      },
+      scores: matrix(plan.scores),
+      places: Array.from({ length: microBatches + 1 }, (_, place) =>
+        placeOf(buffer, plan, place * tokens, tokens, slots),
+      ),
+      sums: Object.fromEntries(
+        Object.entries(plan.sums).map(([name, address]) => [
+          name,
+          doubles(address, sequences * statisticNamed(name as keyof Sums).width(shape)),
+        ]),
+      ) as unknown as Sums,
+      load: doubles(plan.load, sequences * experts),
+      bias: doubles(plan.bias, experts),
+      state: doubles(plan.state, config.balance.length),
+      expertScale: expertScale && floats(expertScale.values, experts),
+      gradients: {
+        weights: floats(gradients.dWeights, tokens * slots),
+        logits: matrix(gradients.dLogits),
+        raw: gradients.dRaw === undefined ? undefined : matrix(gradients.dRaw),
+        expertScale: expertScale && doubles(expertScale.ofSequences, sequences * experts),
+      },
     });
-    this.routingGradients = {
-      weights: floats(gradients.dWeights, tokens * topK),
-      logits: floats(gradients.dLogits, tokens * experts),
-    };
-    this.losses = {
-      settings: balance,
-      shape: sizes,
-      ranks,
-      sequenceLength: context,
-      sequenceLoad: doubles(plan.sequenceLoad, sequences * experts),
-      sequenceProbability: doubles(plan.sequenceProbability, sequences * experts),
-      stepLoad: newStepLoad(experts),
-      probabilityGradient: new Float64Array(ranks * experts),
-    };
   }
 
-  /** Mean over the micro-batches of the step. */
   get balanceLoss(): number {
-    return this.lossSum / this.thread.sizes.microBatches;
+    return this.router.balanceLoss;
   }
 
-  /** [sequences, N] */
-  get sequenceLoad(): Floats {
-    return this.losses.sequenceLoad;
+  /** [S, N] assignments that are left after dropping */
+  get load(): Floats {
+    return this.router.memory.load;
   }
 
-  assignment(pass: Pass): Assignment {
-    return this.routings[pass.place]!.assignment;
+  assignment({ place }: Pass): Assignment {
+    return this.router.memory.places[place]!.assignment;
+  }
+
+  finished(): FinishedLayer {
+    return { balance: this.router.balance, bias: this.router.memory.bias };
   }
 
   startStep(): void {
-    this.losses.stepLoad.load.fill(0);
-    this.losses.stepLoad.tokens = 0;
-    this.lossSum = 0;
+    this.router.startStep();
   }
 
-  /** Routes this thread's tokens and counts its sequences. @param x [T, H] */
+  /** Routes and counts this thread's tokens. @param x [T, H] */
   forward(x: Address, pass: Pass): void {
-    const { thread, plan, bias, losses } = this;
+    const { thread, plan, router } = this;
+    const { crew } = thread;
+    const sequences = ownSequences(thread, pass);
     const tokens = ownTokens(thread, pass);
-    const routing = this.routings[pass.place]!;
+    const routed = this.routedPass(pass);
     linearForward(thread, plan.linear, x, plan.logits, tokens);
-    route(routing, bias, tokens);
-    const { first, last } = ownSequences(thread, pass);
-    for (let sequence = first; sequence < last; sequence++) countSequence(losses, routing, sequence);
+    const learned = plan.noise?.learned;
+    if (learned) linearForward(thread, learned.linear, x, learned.raw, tokens);
+    if (router.isTokenwise) {
+      router.route(routed, sequences);
+    } else {
+      crew.barrier();
+      for (const [i, batch] of router.batches(routed).entries())
+        if (i % crew.size === crew.index) router.route(routed, batch);
+      crew.barrier();
+    }
+    router.count(routed, sequences);
   }
 
   /** The balancing losses of a micro-batch. Everyone's sequences must be counted; every thread does the same sum. */
-  balance(): void {
-    const { probabilityGradient } = this.losses;
-    const { microBatches } = this.thread.sizes;
-    this.lossSum += balanceForward(this.losses);
-    for (let i = 0; i < probabilityGradient.length; i++) {
-      probabilityGradient[i] = probabilityGradient[i]! / microBatches;
-    }
+  balance(pass: Pass): void {
+    this.router.balanceForward();
+    if (this.thread.crew.index === 0) this.router.observe(this.routedPass(pass));
   }
 
   /** From the gradient by this thread's gate weights (in the router gradients) to dx += … @param dx [T, H] */
   backward(dx: Address, pass: Pass): void {
-    const { thread, plan, gradients } = this;
+    const { thread, plan, gradients, router } = this;
     const tokens = ownTokens(thread, pass);
-    const routing = this.routings[pass.place]!;
-    routeBackward(routing, this.routingGradients, balanceBackward(this.losses, routing), tokens);
+    router.backward(this.routedPass(pass), ownSequences(thread, pass));
     linearBackward(thread, plan.linear, gradients.dLogits, dx, tokens, 1);
+    const learned = plan.noise?.learned;
+    if (learned) linearBackward(thread, learned.linear, gradients.dRaw!, dx, tokens, 1);
   }
 
   /** This thread's part of the weights' gradient, after `backward` of all threads. @param x [T, H] */
   shareOfGradient(x: Address, pass: Pass): void {
-    const tokens = pass.sequences * this.thread.sizes.context;
-    shareOfWeightGradient(this.thread, this.plan.linear, x, this.gradients.dLogits, tokens);
+    const { thread, plan, gradients } = this;
+    const tokens = pass.sequences * thread.sizes.context;
+    shareOfWeightGradient(thread, plan.linear, x, gradients.dLogits, tokens);
+    const learned = plan.noise?.learned;
+    if (learned) shareOfWeightGradient(thread, learned.linear, x, gradients.dRaw!, tokens);
+    if (plan.expertScale && thread.crew.index === 0) this.addScaleGradient(plan.expertScale.gradient);
   }
 
-  /** Moves the selection bias by the load of the step; for one thread. */
-  updateBias(): void {
-    updateBias(this.losses.settings, this.bias, this.losses.stepLoad.load);
+  /** Adds up what the sequences found, in their order. */
+  private addScaleGradient(gradient: Address): void {
+    const { buffer, sizes } = this.thread;
+    const total = new Float32Array(buffer, gradient, sizes.experts);
+    const ofSequences = this.router.memory.gradients.expertScale!;
+    for (let expert = 0; expert < sizes.experts; expert++) {
+      let sum = 0;
+      for (let at = expert; at < ofSequences.length; at += sizes.experts) sum += ofSequences[at]!;
+      total[expert] = total[expert]! + sum;
+    }
   }
+
+  private routedPass(pass: Pass): RoutedPass {
+    const { sizes, buffer } = this.thread;
+    const tokens = tokensOf(this.embedding, sizes, pass, 0);
+    const domains = this.embedding.domains + 4 * pass.place * sizes.sequences;
+    return {
+      ...pass,
+      tokens: new Uint8Array(buffer, tokens, pass.sequences * (sizes.context + 1)),
+      domains: new Int32Array(buffer, domains, pass.sequences),
+    };
+  }
+}
+
+/** @param first token of the place in the arrays that hold all places */
+function placeOf(buffer: ArrayBufferLike, plan: RouterPlan, first: number, tokens: number, slots: number): RoutedPlace {
+  const ids = (address: Address) => new Int32Array(buffer, address + 4 * first * slots, tokens * slots);
+  const experts = ids(plan.experts);
+  const weights = new Float32Array(buffer, plan.weights + 4 * first * slots, tokens * slots);
+  const assignment = { tokens, slots, experts, weights };
+  return { assignment, chosen: plan.chosen === plan.experts ? experts : ids(plan.chosen) };
 }

@@ -1,5 +1,8 @@
 /** The sizes of a model and its micro-batches as the wasm engine uses them, worked out once from the config. */
+
+import { mostAssignments, routingSettings } from "../../config/router-settings.ts";
 import type { RunConfig } from "../../config/schema.ts";
+import { slotsOf } from "../../routing/route.ts";
 import { denseHiddenSize, VOCABULARY } from "../parameters.ts";
 
 export interface Sizes {
@@ -18,13 +21,18 @@ export interface Sizes {
   readonly experts: number;
   readonly topK: number;
   readonly groups: number;
+  /** Places for experts that a token has. */
+  readonly slots: number;
+  /** Assignments of a micro-batch, at most. */
+  readonly assignments: number;
   readonly expertHiddenSize: number;
   /** Joint width of the shared experts, or of the dense twin; 0: neither. */
   readonly commonHiddenSize: number;
   readonly vocabulary: number;
 }
 
-export function sizesOf({ model, training }: RunConfig): Sizes {
+export function sizesOf(config: RunConfig): Sizes {
+  const { model, training } = config;
   const { layers, hiddenSize, heads, context, experts, topK, groups, expertHiddenSize, sharedExperts } = model;
   const { microBatches, ranks } = training;
   const sequences = training.sequences * ranks;
@@ -41,6 +49,8 @@ export function sizesOf({ model, training }: RunConfig): Sizes {
     experts,
     topK,
     groups,
+    slots: slotsOf(routingSettings(config), model),
+    assignments: mostAssignments(config, sequences * context),
     expertHiddenSize,
     commonHiddenSize: model.feedForward === "dense" ? denseHiddenSize(model) : sharedExperts * expertHiddenSize,
     vocabulary: VOCABULARY,
@@ -53,4 +63,7 @@ export interface Pass {
   readonly place: number;
   /** At most `sizes.sequences`. */
   readonly sequences: number;
+  readonly training: boolean;
+  /** Optimizer step, from 1; 0 where nothing was trained. */
+  readonly step: number;
 }

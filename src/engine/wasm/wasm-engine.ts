@@ -2,10 +2,15 @@
  * The wasm engine as its users see it, on the thread that opened it. It puts tokens into the shared memory, wakes
  * the crew, runs its own part of the program and reads the results. Files and workers are `host/`'s.
  */
+
+import { initialState } from "../../balance/balance.ts";
+import { settingsOfLayer } from "../../balance/rules.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import { sum } from "../../core/statistics.ts";
-import { checkEvaluationTokens, checkState, checkTrainingTokens } from "../check.ts";
+import type { Choice } from "../../routing/assignment.ts";
+import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
+import { flat, unflatten } from "../flat.ts";
 import { initialParameters } from "../parameters.ts";
 import { commands, Orders } from "./command.ts";
 import type { Crew } from "./crew.ts";
@@ -24,7 +29,11 @@ export class WasmEngine implements Engine {
   private readonly orders: Orders;
   /** Selection bias of each MoE layer, [N] */
   private readonly biases: readonly Float64Array[];
+  /** What the balancing losses of each MoE layer carry, [balancing rules] */
+  private readonly balanceStates: readonly Float64Array[];
   private step = 0;
+  /** Sequences in the place for evaluation. */
+  private evaluated = 0;
   private nonFinite: string | undefined;
 
   constructor(
@@ -42,17 +51,20 @@ export class WasmEngine implements Engine {
     this.crew = crew;
     this.program = new Program(config, plan, buffer, kernels, crew);
     this.orders = new Orders(buffer, plan);
-    this.biases = plan.layers.flatMap(({ feedForward: { routed } }) =>
-      routed ? [new Float64Array(buffer, routed.router.bias, plan.sizes.experts)] : [],
-    );
+    const routers = plan.layers.flatMap(({ feedForward: { routed } }) => (routed ? [routed.router] : []));
+    this.biases = routers.map(({ bias }) => new Float64Array(buffer, bias, plan.sizes.experts));
+    this.balanceStates = routers.map(({ state }) => new Float64Array(buffer, state, config.balance.length));
+    for (const [layer, state] of this.balanceStates.entries()) {
+      state.set(initialState(settingsOfLayer(config.balance, layer)));
+    }
     this.floats(plan.parameters.values).set(initialParameters(plan.parameters.layout, config.seed));
     for (const bias of this.biases) bias.set(config.router.bias);
   }
 
-  train({ tokens }: TrainingBatch, learningRate: number): TrainingResult {
-    const { sizes, embedding, head } = this.plan;
-    checkTrainingTokens(tokens, this.config);
-    new Uint8Array(this.buffer, embedding.tokens, tokens.length).set(tokens);
+  train(batch: TrainingBatch, learningRate: number): TrainingResult {
+    const { sizes, head } = this.plan;
+    checkTrainingBatch(batch, this.config);
+    this.put(0, batch.tokens, batch.domains ?? 0);
     this.step++;
     this.orders.train(learningRate, this.step);
     const gradientNorm = this.run(commands.train, () => this.program.train(learningRate, this.step));
@@ -63,21 +75,44 @@ export class WasmEngine implements Engine {
     return { lossNatsPerByte, gradientNorm, layers: this.routedLayers() };
   }
 
-  evaluate(tokens: Uint8Array): Float64Array {
-    const { sizes, embedding, head } = this.plan;
+  evaluate(tokens: Uint8Array, domain = 0): Float64Array {
+    const { sizes, head } = this.plan;
     const length = sizes.context + 1;
     checkEvaluationTokens(tokens, this.config);
     const result = new Float64Array(tokens.length / length);
-    const place = new Uint8Array(this.buffer, embedding.tokens).subarray(sizes.microBatches * sizes.sequences * length);
-    const losses = new Float64Array(this.buffer, head.losses).subarray(sizes.microBatches * sizes.sequences);
+    const place = sizes.microBatches;
+    const losses = new Float64Array(this.buffer, head.losses).subarray(place * sizes.sequences);
     for (let first = 0; first < result.length; first += sizes.sequences) {
       const count = Math.min(sizes.sequences, result.length - first);
-      place.set(tokens.subarray(first * length, (first + count) * length));
+      this.put(place, tokens.subarray(first * length, (first + count) * length), domain);
+      this.evaluated = count;
       this.orders.evaluate(count);
       this.run(commands.evaluate, () => this.program.evaluate(count));
       for (let i = 0; i < count; i++) result[first + i] = losses[i]! / sizes.context;
     }
     return result;
+  }
+
+  evaluatedRouting(): Choice[] {
+    const { sizes, layers } = this.plan;
+    const { slots, microBatches, context } = sizes;
+    const tokens = this.evaluated * context;
+    return layers.flatMap(({ feedForward: { routed } }) => {
+      if (!routed) return [];
+      const from = routed.router.experts + 4 * microBatches * sizes.tokens * slots;
+      return [{ tokens, slots, experts: new Int32Array(this.buffer, from, tokens * slots).slice() }];
+    });
+  }
+
+  /** Writes sequences and their domains where the crew reads them. @param place first of the places they fill */
+  private put(place: number, tokens: Uint8Array, domains: Int32Array | number): void {
+    const { sizes, embedding } = this.plan;
+    const first = place * sizes.sequences;
+    const length = sizes.context + 1;
+    new Uint8Array(this.buffer, embedding.tokens + first * length, tokens.length).set(tokens);
+    const into = new Int32Array(this.buffer, embedding.domains + 4 * first, tokens.length / length);
+    if (typeof domains === "number") into.fill(domains);
+    else into.set(domains);
   }
 
   gradient(): Float32Array {
@@ -90,27 +125,30 @@ export class WasmEngine implements Engine {
 
   save(): EngineState {
     const { values, firstMoment, secondMoment } = this.plan.parameters;
-    const { experts } = this.plan.sizes;
-    const bias = new Float64Array(this.biases.length * experts);
-    for (const [i, ofLayer] of this.biases.entries()) bias.set(ofLayer, i * experts);
     return {
       step: this.step,
       parameters: this.floats(values).slice(),
       firstMoment: this.floats(firstMoment).slice(),
       secondMoment: this.floats(secondMoment).slice(),
-      bias,
+      bias: flat(this.biases),
+      balanceState: flat(this.balanceStates),
     };
   }
 
   load(state: EngineState): void {
     const { count, values, firstMoment, secondMoment } = this.plan.parameters;
-    const { experts } = this.plan.sizes;
-    checkState(state, { parameters: count, biases: this.biases.length * experts });
+    const { biases, balanceStates } = this;
+    checkState(state, {
+      parameters: count,
+      biases: flat(biases).length,
+      balanceStates: flat(balanceStates).length,
+    });
     this.step = state.step;
     this.floats(values).set(state.parameters);
     this.floats(firstMoment).set(state.firstMoment);
     this.floats(secondMoment).set(state.secondMoment);
-    for (const [i, bias] of this.biases.entries()) bias.set(state.bias.subarray(i * experts, (i + 1) * experts));
+    unflatten(state.bias, biases);
+    unflatten(state.balanceState, balanceStates);
   }
 
   close(): void {
@@ -135,14 +173,17 @@ export class WasmEngine implements Engine {
 
   private routedLayers(): RoutedLayer[] {
     const { sizes, layers } = this.plan;
-    const tokens = sizes.microBatches * sizes.tokens;
-    const slots = sizes.topK;
+    const { microBatches, slots } = sizes;
+    const tokens = microBatches * sizes.tokens;
     return layers.flatMap(({ feedForward: { routed } }, layer) => {
       if (!routed) return [];
-      const experts = new Int32Array(this.buffer, routed.router.chosen, tokens * slots);
+      const ids = (address: Address) => new Int32Array(this.buffer, address, tokens * slots);
+      const experts = ids(routed.router.experts);
       const weights = new Float32Array(this.buffer, routed.router.weights, tokens * slots);
+      const scores = new Float32Array(this.buffer, routed.router.scores, sizes.tokens * sizes.experts);
       const { balanceLoss } = this.program.feedForwards[layer]!.router!;
-      return [{ layer, assignment: { tokens, slots, experts, weights }, balanceLoss }];
+      const assignment = { tokens, slots, experts, weights };
+      return [{ layer, assignment, chosen: ids(routed.router.chosen), scores, balanceLoss }];
     });
   }
 }
