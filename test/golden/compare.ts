@@ -24,7 +24,7 @@ export function compare(
   tolerance: Tolerance,
 ): string | undefined {
   if (expected === null) return undefined; // the case does not give this value
-  if (/(^|\.)grad[^.]*$/.test(path)) tolerance = gradients;
+  if (/(^|\.)grad[^.]*$/.test(path)) tolerance = { ...gradients, single: tolerance.single };
   if (got === undefined) return `${path}: unknown field`;
   if (typeof got === "function") {
     const complaint = got(expected);

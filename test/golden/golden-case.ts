@@ -25,14 +25,12 @@ export type Produced =
   | { readonly [field: string]: Produced | undefined }
   | ((expected: Json) => string | undefined);
 
-/** What an adapter makes of a case: every field it can compute, or the feature that is not built yet. */
-export type Answer =
-  | {
-      readonly fields: { readonly [field: string]: Produced | undefined };
-      /** Fields that need something not built yet, and what that is; reported aloud. */
-      readonly unbuilt?: { readonly [field: string]: string };
-    }
-  | { readonly skip: string };
+/** What an adapter makes of a case: every field it can compute. */
+export interface Answer {
+  readonly fields: { readonly [field: string]: Produced | undefined };
+  /** Fields that agree with the single-precision run less closely than others do: the relative tolerance. */
+  readonly loosely?: { readonly [field: string]: number };
+}
 
 export type Adapter = (golden: GoldenCase) => Answer;
 

@@ -52,7 +52,7 @@ function imbalanceScores({ params, input }: GoldenCase) {
   const score = ({ assignment, shape }: Routing, load: Float64Array) =>
     loadMetrics["imbalance-score"].of(load, { tokens: assignment.tokens, topK: shape.topK });
   const topk = megatronRoute(logits, { topk: numberOf(params, "topk") });
-  const moge = mogeRoute(logits.values, experts, groups, topk.shape.topK / groups);
+  const moge = mogeRoute(logits.values, experts, { groups, perGroup: topk.shape.topK / groups });
   return {
     fields: {
       topk_device_tokens: onDevices(topk),

@@ -1,65 +1,138 @@
-/** Family megatron_topk_routing: `topk_routing_with_score_function` of Megatron-LM without groups. */
-import type { Floats } from "../../src/core/floats.ts";
-import { emptyAssignment } from "../../src/routing/assignment.ts";
+/**
+ * Families megatron_topk_routing and megatron_group_limited_topk: `topk_routing_with_score_function` and
+ * `group_limited_topk` of Megatron-LM.
+ */
+import { emptyAssignment, NO_EXPERT } from "../../src/routing/assignment.ts";
+import { groupLimited } from "../../src/routing/group-limited.ts";
+import { routingPresets } from "../../src/routing/presets.ts";
 import type { Routing, RoutingSettings } from "../../src/routing/route.ts";
-import { routers } from "../../src/routing/routers.ts";
-import { type Adapter, type GoldenCase, type JsonObject, type Matrix, matrixOf, numberOf } from "./golden-case.ts";
-import { ascending, chosenRows, expertLoad, routeBatch, scoreFunctionOf, weightedSumGradient } from "./routed-batch.ts";
+import type { RouterShape } from "../../src/routing/router.ts";
+import { type Adapter, type Json, type JsonObject, type Matrix, matrixOf, numberOf, rows } from "./golden-case.ts";
+import {
+  ascending,
+  type BatchFacts,
+  chosenRows,
+  keptLoad,
+  routeBatch,
+  scoreFunctionOf,
+  weightedSumGradient,
+} from "./routed-batch.ts";
 
 /** Group limits apply only when Megatron's `group_topk` is set and not 0. */
-export const limitsGroups = (params: JsonObject) => Boolean(params["group_topk"]);
+const limitsGroups = (params: JsonObject) => Boolean(params["group_topk"]);
 
 /** Megatron's rule in this project's terms. `use_pre_softmax` is off unless set. */
-function settingsOf(params: JsonObject, topK: number): RoutingSettings {
+export function megatronSettings(params: JsonObject): RoutingSettings {
   const scoreFunction = scoreFunctionOf(params["score_function"]);
-  const normalised = scoreFunction === "softmax" ? params["use_pre_softmax"] !== true : topK > 1;
-  return {
-    selection: "topk",
+  const before = params["use_pre_softmax"] === true;
+  const preset = scoreFunction !== "softmax" ? "megatron-sigmoid" : before ? "megatron-pre-softmax" : "megatron-topk";
+  const settings = {
+    ...routingPresets[preset].settings,
     scoreFunction,
-    normalisation: normalised ? "chosen" : "none",
     scale: numberOf(params, "scaling_factor", 0) || 1,
   };
+  if (!limitsGroups(params)) return settings;
+  const options = {
+    limit: numberOf(params, "group_topk"),
+    groupScore: "top-share-sum",
+    compare: preset === "megatron-topk" ? "logits" : "scores",
+    mask: "exclude",
+  };
+  return { ...settings, selection: "group-limited", options };
 }
 
-/**
- * Routes as Megatron does: a bias is ignored for softmax, and softmax after the choice chooses by the logits themselves.
- * @param choice [T, K] picks of the caller
- */
+export const megatronShape = (params: JsonObject, experts: number): RouterShape => ({
+  experts,
+  topK: numberOf(params, "topk"),
+  groups: limitsGroups(params) ? numberOf(params, "num_groups") : 1,
+});
+
+/** Routes as Megatron does: a bias is ignored for softmax. */
 export function megatronRoute(
   { values: logits, sizes }: Matrix,
   params: JsonObject,
-  bias?: Floats,
-  choice?: Int32Array,
+  facts: BatchFacts = {},
+  capacity?: RoutingSettings["capacity"],
 ): Routing {
-  const experts = sizes.at(-1)!;
-  const topK = numberOf(params, "topk");
-  const shape = { experts, topK, groups: 1 };
-  const settings = settingsOf(params, topK);
-  if (settings.scoreFunction !== "softmax") return routeBatch(logits, shape, settings, { bias, choice });
-  if (choice === undefined && settings.normalisation === "chosen") {
-    const byLogits = emptyAssignment(logits.length / experts, topK);
-    routers.topk.select({ shape, scores: logits, first: 0, last: byLogits.tokens }, byLogits);
-    choice = byLogits.experts;
-  }
-  return routeBatch(logits, shape, settings, { choice });
+  const settings = { ...megatronSettings(params), capacity };
+  const bias = settings.scoreFunction === "softmax" ? undefined : facts.bias;
+  return routeBatch(logits, megatronShape(params, sizes.at(-1)!), settings, { ...facts, bias });
 }
 
-/** Every field of a top-k case that the project computes. */
-export function topkFields(batch: Routing, input: JsonObject) {
-  const gradient = input["v"] && weightedSumGradient(batch, matrixOf(input, "v").values);
+/** Every field of a top-k case. */
+export function topkFields(routing: Routing, input: JsonObject) {
+  const gradient = input["v"] && weightedSumGradient(routing, matrixOf(input, "v").values);
+  const { experts, weights } = ascending(routing);
+  const { slots, chosen } = { ...routing.assignment, ...routing };
+  const { groups } = routing.shape;
+  const groupOf = (expert: number) => Math.floor((expert * groups) / routing.shape.experts);
   return {
-    ...ascending(batch),
-    experts_ranked: chosenRows(batch),
-    tokens_per_expert: expertLoad(batch),
+    experts,
+    weights,
+    experts_ranked: chosenRows(routing),
+    tokens_per_expert: keptLoad(routing),
+    groups_used_per_token: rows(chosen, slots).map((row) => new Set(row.map(groupOf)).size),
     ...(gradient && { grad_sum_probs_v: gradient, grad_sum_weights_v: gradient }),
   };
 }
 
-export const megatronTopkRouting: Adapter = ({ params, input }: GoldenCase) => {
-  if (limitsGroups(params)) return { skip: "group-limited routing" };
-  const bias = input["expert_bias"] ? matrixOf(input, "expert_bias").values : undefined;
+export const biasOf = (input: JsonObject) => {
+  const key = ["expert_bias", "bias", "score_bias"].find((name) => Array.isArray(input[name]));
+  return key === undefined ? undefined : matrixOf(input, key).values;
+};
+
+export const megatronTopkRouting: Adapter = ({ params, input }) => {
   const choice = input["precomputed_indices"]
     ? Int32Array.from(matrixOf(input, "precomputed_indices").values)
     : undefined;
-  return { fields: topkFields(megatronRoute(matrixOf(input, "logits"), params, bias, choice), input) };
+  return {
+    fields: topkFields(megatronRoute(matrixOf(input, "logits"), params, { bias: biasOf(input), choice }), input),
+  };
 };
+
+/** Scores are given; where the groups hold fewer experts than are wanted, the source picks excluded ones at −∞. */
+export const megatronGroupLimitedTopk: Adapter = ({ params, input }) => {
+  const { values: scores, sizes } = matrixOf(input, "scores");
+  const shape = { experts: sizes.at(-1)!, topK: numberOf(params, "topk"), groups: numberOf(params, "num_groups") };
+  const limit = numberOf(params, "group_topk");
+  const choice = emptyAssignment(scores.length / shape.experts, shape.topK);
+  groupLimited.select(
+    {
+      shape,
+      scores,
+      options: { limit, groupScore: "top-share-sum", compare: "scores", mask: "exclude" },
+      first: 0,
+      last: choice.tokens,
+    },
+    choice,
+  );
+  const ranked = rows(choice.experts, shape.topK);
+  const finite = ranked.map((row) => row.filter((expert) => expert !== NO_EXPERT));
+  const scoreOf = (token: number, expert: number) => scores[token * shape.experts + expert]!;
+  return {
+    fields: {
+      experts_ranked: (theirs) => differsBeyondTies(ranked, theirs, scoreOf),
+      scores_ranked: ranked.map((row, t) =>
+        row.map((expert) => (expert === NO_EXPERT ? Number.NEGATIVE_INFINITY : scoreOf(t, expert))),
+      ),
+      finite: finite.flat().length,
+      first4: finite.map((row) => row.slice(0, 4)),
+    },
+  };
+};
+
+/** Scores of this family are not all different, and the order of equal ones is the machine's own. */
+function differsBeyondTies(
+  ours: readonly (readonly number[])[],
+  theirs: Json,
+  scoreOf: (token: number, expert: number) => number,
+): string | undefined {
+  if (!Array.isArray(theirs) || theirs.length !== ours.length) return "another number of rows";
+  for (const [t, row] of ours.entries()) {
+    const named = (theirs[t] as Json[]).map(Number);
+    if (new Set(named).size !== row.length) return `token ${t}: expected ${named.join(" ")}, got ${row.join(" ")}`;
+    const wrong = row.findIndex((expert, j) => expert !== NO_EXPERT && scoreOf(t, expert) !== scoreOf(t, named[j]!));
+    if (wrong !== -1) return `token ${t}: expected ${named[wrong]} at ${wrong}, got ${row[wrong]}`;
+  }
+  return undefined;
+}

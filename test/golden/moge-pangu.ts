@@ -21,32 +21,43 @@ import {
   weightRows,
 } from "./routed-batch.ts";
 
-/** Routes with the published preset; the learned scale of each expert only where the case has one. */
-export function mogeRoute(
-  logits: Floats,
-  experts: number,
-  groups: number,
-  perGroup: number,
-  expertScale?: Floats,
-): Routing {
-  const settings = { ...routingPresets["pangu-moge"].settings, ...(expertScale && { expertScale }) };
-  return routeBatch(logits, { experts, topK: groups * perGroup, groups }, settings);
+/** What MoGE is given beside the logits. */
+export interface MogeFacts {
+  readonly groups: number;
+  readonly perGroup?: number;
+  /** [N] the learned scale of each expert */
+  readonly expertScale?: Floats | undefined;
+  /** Experts of each group that the batch's votes leave; absent: all. */
+  readonly voted?: number | undefined;
+}
+
+/** Routes with the published preset. */
+export function mogeRoute(logits: Floats, experts: number, { groups, perGroup = 1, expertScale, voted }: MogeFacts) {
+  const { settings } = routingPresets["pangu-moge"];
+  const vote = voted === undefined ? {} : ({ selection: "moge-voted", options: { voted } } as const);
+  return routeBatch(
+    logits,
+    { experts, topK: groups * perGroup, groups },
+    { ...settings, ...vote, ...(expertScale && { expertScale }) },
+  );
 }
 
 /** Huawei's code votes for any other number of `num_voted_experts`, whatever the size of the groups. */
 const VOTING_OFF = 8;
 
 export const mogePangu: Adapter = (golden) => {
-  const { name, params, input } = golden;
+  const { params, input } = golden;
   const logits = matrixOf(input, "logits");
   const experts = logits.sizes.at(-1)!;
-  const groups = numberOf(params, "num_groups");
-  const perGroup = numberOf(params, "topk_per_group", 1);
   const votes = numberOf(params, "num_voted_experts", VOTING_OFF);
-  if (name.startsWith("moge_voted") || votes !== VOTING_OFF) return { skip: "vote-pruned MoGE" };
-  const scale = input["router_scale"] ? matrixOf(input, "router_scale").values : undefined;
-  const plain = mogeRoute(logits.values, experts, groups, perGroup);
-  const scaled = mogeRoute(logits.values, experts, groups, perGroup, scale);
+  const facts = {
+    groups: numberOf(params, "num_groups", numberOf(params, "topk", 8)),
+    perGroup: numberOf(params, "topk_per_group", 1),
+    voted: votes === VOTING_OFF ? undefined : votes,
+  };
+  const expertScale = input["router_scale"] ? matrixOf(input, "router_scale").values : undefined;
+  const plain = mogeRoute(logits.values, experts, facts);
+  const scaled = mogeRoute(logits.values, experts, { ...facts, expertScale });
   return {
     fields: {
       ...routingFields(plain, scaled),
@@ -61,19 +72,24 @@ function routingFields(plain: Routing, scaled: Routing) {
   const { groups, experts } = scaled.shape;
   const load = expertLoad(scaled);
   const unscaled = weightRows(plain);
+  const sorted = ascending(scaled);
   return {
     topk_experts: chosenRows(scaled), // in the order of the groups, as the code gives them
     topk_weights: weightRows(scaled),
     topk_weights_before_router_scale: unscaled,
-    ...ascending(scaled),
+    experts: sorted.experts,
+    weights: sorted.weights,
     tokens_per_expert: load,
     tokens_per_group: rows(load, experts / groups).map(total),
-    weight_sum_per_token: unscaled.map(total), // the gate mass, before the learned scale,
+    weight_sum_per_token: unscaled.map(total), // the gate mass, before the learned scale
+    distinct_experts_used: load.filter((each) => each > 0).length,
   };
 }
 
 function lossFields(plain: Routing, scaled: Routing, input: JsonObject) {
-  const { loss, gradient } = balance(plain, 1);
+  const { loss, gradient } = balance(plain, [
+    { rule: "switch-loss", coefficient: 1, scope: "micro-batch", counts: "chosen", probabilities: "normalised" },
+  ]);
   return {
     aux_loss_alpha1: loss,
     grad_aux_loss_alpha1: gradient,
