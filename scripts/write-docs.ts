@@ -1,7 +1,13 @@
-/** Writes what the documentation takes from the code: the JSON Schema of configs and the columns of the CSV files. */
+/**
+ * Writes what the documentation takes from the code: the JSON Schema of configs, the columns of the CSV files, and the
+ * tables of routers, rules and metrics.
+ */
 import { configJsonSchema } from "../src/config/resolve.ts";
 import { writeWhole } from "../src/host/whole-file.ts";
+import { metricSections, routerSections, ruleSections } from "../src/output/catalogue.ts";
+import { sectionsMarkdown } from "../src/output/catalogue-text.ts";
 import { columnDocumentation } from "../src/output/column-documentation.ts";
+import { presetDifferences } from "../src/output/preset-differences.ts";
 
 /** Path → content; a test holds the files to it. */
 export const generatedFiles = {
@@ -13,6 +19,33 @@ column names or in the second column below. Columns that start with \`simulated_
 measurements. This page is written by \`npm run docs\` from the table that writes the files.
 
 ${columnDocumentation(2)}`,
+  "docs/routers.md": `# Routers, balancing rules and capacity
+
+Where two published implementations differ, the difference is a setting and each source has a preset. The same is printed
+by \`moge routers\` and \`moge rules\`, and for one entry by \`moge routers NAME\`. \`moge route --router NAME FILE
+--explain 0\` shows what a router makes of your own logits, step by step. This page is written by \`npm run docs\` from the
+tables that route.
+
+N experts, K of them for a token, T tokens in a batch, M groups of N/M neighbouring experts, D devices.
+
+${sectionsMarkdown(routerSections())}
+## What the presets differ in
+
+Only settings in which presets of one router differ are shown.
+
+${presetDifferences()}
+${sectionsMarkdown(ruleSections())}`,
+  "docs/metrics.md": `# Metrics
+
+The field quarrels over "balancedness" because nobody says which; here every figure has its formula. The same is printed by
+\`moge metrics\`; \`moge metrics --of FILE\` measures a recorded routing with all that apply. Metrics relative to a mean are
+not a number, and an empty cell, where nothing is compared. This page is written by \`npm run docs\` from the tables that
+measure.
+
+T tokens, N experts, K of them for a token, D devices; n is N or D; load_i is the number of assignments of expert or
+device i in a batch.
+
+${sectionsMarkdown(metricSections())}`,
 };
 
 if (import.meta.filename === process.argv[1]) {

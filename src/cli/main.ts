@@ -2,9 +2,12 @@
 /** The command line: one file a command. stdout carries data, stderr everything said to a person. */
 import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
+import { routersCommand, rulesCommand } from "./catalogue.ts";
 import { configCommand } from "./config.ts";
 import { experimentCommand } from "./experiment.ts";
 import { exitCodes, fail } from "./failure.ts";
+import { metricsCommand } from "./metrics.ts";
+import { routeCommand } from "./route.ts";
 import { runCommand } from "./run.ts";
 import { schemaCommand } from "./schema.ts";
 
@@ -15,6 +18,10 @@ const parser = yargs(hideBin(process.argv))
   .command(configCommand)
   .command(schemaCommand)
   .command(experimentCommand)
+  .command(routeCommand)
+  .command(routersCommand)
+  .command(rulesCommand)
+  .command(metricsCommand)
   .option("debug", { type: "boolean", default: false, describe: "print stack traces", global: true })
   .demandCommand(1, "say what to do, for example: moge run quickstart")
   .strict()

@@ -11,6 +11,7 @@ export const configArgument = {
 export const setOption = {
   type: "string",
   array: true,
+  nargs: 1, // or it would swallow the file behind it
   requiresArg: true,
   default: [] as string[],
   describe: "override a value, as often as you like, e.g. --set training.steps=100",
@@ -26,3 +27,23 @@ export const resultOptions = {
   results: { type: "string", default: "results", describe: "folder for results", requiresArg: true, coerce: once },
   force: { type: "boolean", default: false, describe: "replace an existing result" },
 } as const;
+
+/** A path, or - for standard input, which yargs makes an empty text of. */
+export const inputPath = (path: unknown): string | undefined => {
+  if (path === "" && process.argv.includes("-")) return "-";
+  if (path === undefined || (typeof path === "string" && path !== "")) return path;
+  throw new UsageError("expected the path of one file, or - for standard input");
+};
+
+/** An option that takes one whole number. @param minimum smallest that means something */
+export const wholeNumber = (name: string, minimum: number) =>
+  ({
+    type: "string",
+    requiresArg: true,
+    coerce: (text: unknown): number | undefined => {
+      if (text === undefined || typeof text === "number") return text;
+      const value = typeof text === "string" && /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
+      if (Number.isSafeInteger(value) && value >= minimum) return value;
+      throw new UsageError(`--${name} ${String(text)}: expected a whole number, ${minimum} or more`);
+    },
+  }) as const;

@@ -1,0 +1,179 @@
+/** The settings of `moge route`: from its arguments to what the routing room takes, checked. */
+import type { Knobs } from "../core/knob.ts";
+import { placements } from "../placement/placements.ts";
+import {
+  type CapacitySettings,
+  capacityLevels,
+  capacityRules,
+  dropOrders,
+  tokenPriorities,
+} from "../routing/capacity.ts";
+import { DEFAULT_EPSILON, normalisations } from "../routing/gates.ts";
+import { type RoutingPreset, routingPresets } from "../routing/presets.ts";
+import { optionsOf, type RoutingCapacity, type RoutingSettings } from "../routing/route.ts";
+import type { Router, RouterShape } from "../routing/router.ts";
+import { type RouterName, routerNamed, routers } from "../routing/routers.ts";
+import { type ScoreFunctionName, scoreFunctions } from "../routing/scores.ts";
+import { UsageError } from "./failure.ts";
+import { nameIn, parseSettings } from "./knob-values.ts";
+
+export interface RouteArguments {
+  readonly router?: string | undefined;
+  readonly preset?: string | undefined;
+  readonly set: readonly string[];
+  readonly topk?: number | undefined;
+  readonly groups?: number | undefined;
+  readonly devices?: number | undefined;
+  readonly experts?: number | undefined;
+}
+
+export interface RoutePlan {
+  readonly settings: RoutingSettings;
+  readonly shape: RouterShape;
+  /** D; absent: not said */
+  readonly devices: number | undefined;
+  /** [N] */
+  readonly deviceOf: Int32Array | undefined;
+}
+
+const titles = (table: Readonly<Record<string, { readonly title: string }>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(table).map(([name, { title }]) => [name, title]));
+
+/** What `--set` can change beside the router's own knobs. */
+export const routeKnobs = {
+  "": {
+    scoreFunction: { kind: "choice", default: "softmax", options: titles(scoreFunctions), help: "logits to scores" },
+    normalisation: {
+      kind: "choice",
+      default: "chosen",
+      options: normalisations,
+      help: "how the scores of the chosen become weights",
+    },
+    scale: { kind: "number", default: 1, minimum: 0, help: "multiplies the weights" },
+    epsilon: {
+      kind: "number",
+      default: DEFAULT_EPSILON,
+      minimum: 0,
+      help: "added to a sum of scores before it divides; never to softmax scores",
+    },
+  },
+  capacity: {
+    rule: { kind: "choice", default: "megatron", options: titles(capacityRules), help: "how it is worked out" },
+    factor: {
+      kind: "number",
+      default: 1.25,
+      minimum: -1e9,
+      help: "capacity factor; of rule `fixed` the capacity itself",
+      source: "ST-MoE, arXiv:2202.08906, in training",
+    },
+    minimum: { kind: "number", default: 0, minimum: 0, whole: true, help: "what capacity never falls below" },
+    alignment: {
+      kind: "number",
+      default: 1,
+      minimum: 1,
+      whole: true,
+      help: "capacity is rounded up to a multiple of it",
+    },
+    level: { kind: "choice", default: "expert", options: capacityLevels, help: "who has a capacity" },
+    order: { kind: "choice", default: "weight", options: dropOrders, help: "which assignments stay" },
+    priority: {
+      kind: "choice",
+      default: "position",
+      options: tokenPriorities,
+      help: "which tokens are served first in the orders `token` and `choice`",
+    },
+    renormalise: {
+      kind: "boolean",
+      default: false,
+      help: "divide weights by the sum over the experts that are left, not over all that were chosen",
+    },
+    pad: { kind: "boolean", default: false, help: "experts compute their whole capacity; routes as without it" },
+  },
+} as const satisfies Readonly<Record<string, Knobs>>;
+
+/** @param experts N of the file @throws UsageError where arguments contradict each other or the file */
+export function planRoute(args: RouteArguments, experts: number): RoutePlan {
+  const preset: RoutingPreset | undefined =
+    args.preset === undefined ? undefined : routingPresets[nameIn("preset", args.preset, routingPresets)];
+  const selection = selectionOf(args, preset);
+  const router = routerNamed(selection);
+  const given = parseSettings(args.set, { ...routeKnobs, [selection]: router.knobs ?? {} });
+  const shape = shapeOf(args, router, { ...preset?.settings.options, ...given[selection] }, experts);
+  const base = preset?.settings ?? {
+    scoreFunction: router.scoreFunctions?.[0] ?? "softmax",
+    normalisation: "chosen",
+    scale: 1,
+    epsilon: DEFAULT_EPSILON,
+  };
+  const { devices, deviceOf } = devicesOf(args, shape);
+  const capacity = capacityOf(preset?.settings.capacity, given["capacity"]!);
+  if (capacity?.level === "device" && deviceOf === undefined) {
+    throw new UsageError("capacity.level is device; say how many devices there are with --devices");
+  }
+  const settings = {
+    ...base,
+    ...given[""],
+    selection,
+    options: { ...preset?.settings.options, ...given[selection] },
+    capacity: capacity && (deviceOf === undefined ? capacity : { ...capacity, deviceOf, devices: devices }),
+  } as RoutingSettings;
+  const allowed: readonly ScoreFunctionName[] | undefined = router.scoreFunctions;
+  if (allowed !== undefined && !allowed.includes(settings.scoreFunction)) {
+    throw new UsageError(
+      `router ${selection} is defined for ${allowed.join(", ")} scores, not ${settings.scoreFunction}`,
+    );
+  }
+  const problem = router.contradiction(shape, optionsOf(settings) as never);
+  if (problem !== undefined) throw new UsageError(`router ${selection}: ${problem}`);
+  return { settings, shape, devices, deviceOf };
+}
+
+function selectionOf({ router, preset: presetName }: RouteArguments, preset: RoutingPreset | undefined): RouterName {
+  const ofPreset = preset?.settings.selection;
+  const named = router === undefined ? undefined : nameIn("router", router, routers);
+  if (named !== undefined && ofPreset !== undefined && named !== ofPreset) {
+    throw new UsageError(`preset ${presetName} routes by ${ofPreset}, not ${named}; leave one of them out`);
+  }
+  return named ?? ofPreset ?? "topk";
+}
+
+function shapeOf(args: RouteArguments, router: Router, options: object, experts: number): RouterShape {
+  if (args.experts !== undefined && args.experts !== experts) {
+    throw new UsageError(`the file has ${experts} experts, but --experts says ${args.experts}`);
+  }
+  const groupsOf = (topK: number) => args.groups ?? (router.promises.perGroup ? topK : (args.devices ?? 1));
+  const shapeWith = (topK: number): RouterShape => ({ experts, topK, groups: groupsOf(topK) });
+  if (args.topk !== undefined) return shapeWith(args.topk);
+  const defaults = Object.fromEntries(Object.entries(router.knobs ?? {}).map(([name, knob]) => [name, knob.default]));
+  const fits = (topK: number) => router.contradiction(shapeWith(topK), { ...defaults, ...options }) === undefined;
+  return shapeWith([...(args.groups === undefined ? [] : [args.groups]), 2, 1].find(fits) ?? 2);
+}
+
+export function devicesOf({ devices }: Pick<RouteArguments, "devices">, { experts }: Pick<RouterShape, "experts">) {
+  if (devices === undefined) return { devices, deviceOf: undefined };
+  if (experts % devices !== 0) {
+    throw new UsageError(
+      `${experts} experts do not divide among ${devices} devices; choose a divisor of ${experts} for --devices`,
+    );
+  }
+  return { devices, deviceOf: placements.contiguous.place(experts, devices) };
+}
+
+function capacityOf(
+  ofPreset: RoutingCapacity | undefined,
+  given: Readonly<Record<string, unknown>>,
+): RoutingCapacity | undefined {
+  if (ofPreset === undefined && Object.keys(given).length === 0) return undefined;
+  const defaults = Object.fromEntries(Object.entries(routeKnobs.capacity).map(([name, knob]) => [name, knob.default]));
+  const capacity = { ...defaults, ...ofPreset, ...given } as unknown as CapacitySettings;
+  const { rule, factor } = capacity;
+  if (rule !== "tutel" && factor <= 0) {
+    throw new UsageError(
+      `capacity.factor is ${factor}; expected more than 0 (rule tutel alone gives 0 and less a meaning)`,
+    );
+  }
+  if (rule === "fixed" && !Number.isInteger(factor)) {
+    throw new UsageError(`capacity.factor is ${factor}; of rule fixed it is a whole number of assignments`);
+  }
+  return capacity;
+}

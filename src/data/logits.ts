@@ -1,0 +1,189 @@
+/**
+ * A batch of router logits that a person handed in, with what else the file says of its tokens: JSON, a table of
+ * text, or .npy. What a file is, its first bytes say.
+ */
+import { isJson, textOf } from "./file-kind.ts";
+import { type JsonDocument, jsonMatrix, type Path, parseJsonDocument } from "./json-document.ts";
+import { counted, dataError, type Matrix } from "./matrix.ts";
+import { isNpy, npyMatrix } from "./npy.ts";
+import { readNumberTable } from "./number-table.ts";
+
+export interface LogitsFile {
+  /** Rows are tokens, columns experts. No NaN and no +∞; −∞ is allowed while a token has a finite logit. */
+  readonly logits: Matrix;
+  /** [N] a selection bias */
+  readonly bias?: Float64Array | undefined;
+  /** [T] number of each token's domain, and the names of the domains */
+  readonly domains?: Domains | undefined;
+  /** [T] */
+  readonly tokenIds?: Float64Array | undefined;
+  /** [T, N] the second projection of learned noise */
+  readonly rawNoise?: Float64Array | undefined;
+  /** What was assumed about the file, for a person. */
+  readonly notes: readonly string[];
+}
+
+export interface Domains {
+  readonly names: readonly string[];
+  readonly of: Int32Array;
+}
+
+/** @param name of the file, for messages @throws DataError */
+export function parseLogits(name: string, bytes: Uint8Array): LogitsFile {
+  const file = parse(name, bytes);
+  checkLogits(file.logits);
+  return file;
+}
+
+function parse(name: string, bytes: Uint8Array): LogitsFile {
+  if (isNpy(bytes)) return { logits: npyMatrix(name, bytes), notes: [] };
+  const text = textOf(name, bytes, "logits as JSON, as a table of text or as .npy");
+  return isJson(text) ? fromJson(parseJsonDocument(name, text)) : fromTable(name, text);
+}
+
+const keys = ["logits", "bias", "domains", "tokenIds", "rawNoise"] as const;
+
+function fromJson(document: JsonDocument): LogitsFile {
+  const { value, place } = document;
+  if (Array.isArray(value)) return { logits: jsonMatrix(document, [], value, "token"), notes: [] };
+  const object = value as Readonly<Record<string, unknown>>;
+  if (!("logits" in object)) {
+    const has = Object.keys(object).slice(0, 5).join(", ") || "none";
+    throw dataError(
+      place([]),
+      `has no key "logits" (its keys: ${has}); expected a nested array, or an object with "logits"`,
+    );
+  }
+  const logits = jsonMatrix(document, ["logits"], object["logits"], "token");
+  const numbers = (key: string, length: number, each: string) =>
+    object[key] === undefined || object[key] === null ? undefined : vector(document, [key], object[key], length, each);
+  const rawNoise =
+    object["rawNoise"] == null ? undefined : jsonMatrix(document, ["rawNoise"], object["rawNoise"], "token");
+  if (rawNoise !== undefined && (rawNoise.rows !== logits.rows || rawNoise.columns !== logits.columns)) {
+    const [is, wanted] = [rawNoise, logits].map(({ rows, columns }) => `[${rows}, ${columns}]`);
+    throw dataError(place(["rawNoise"]), `has the shape ${is}; expected that of the logits, ${wanted}`);
+  }
+  const unknown = Object.keys(object).filter((key) => !(keys as readonly string[]).includes(key));
+  return {
+    logits,
+    bias: numbers("bias", logits.columns, "expert"),
+    tokenIds: wholeIds(numbers("tokenIds", logits.rows, "token"), (t) => place(["tokenIds", t])),
+    domains:
+      object["domains"] == null ? undefined : domainsOf(labels(document, ["domains"], object["domains"], logits.rows)),
+    rawNoise: rawNoise?.values,
+    notes: unknown.length === 0 ? [] : [`keys that are not used: ${unknown.join(", ")}`],
+  };
+}
+
+function list({ place }: JsonDocument, path: Path, found: unknown, length: number, each: string): unknown[] {
+  if (!Array.isArray(found)) throw dataError(place(path), `expected an array, one entry for each ${each}`);
+  if (found.length === length) return found as unknown[];
+  throw dataError(
+    place(path),
+    `has ${counted(found.length, "entry", "entries")}; expected ${length}, one for each ${each}`,
+  );
+}
+
+function vector(document: JsonDocument, path: Path, found: unknown, length: number, each: string): Float64Array {
+  return Float64Array.from(list(document, path, found, length, each), (cell, i) => {
+    if (typeof cell === "number" && Number.isFinite(cell)) return cell;
+    throw dataError(document.place([...path, i]), `expected a finite number, not ${JSON.stringify(cell)}`);
+  });
+}
+
+function labels(document: JsonDocument, path: Path, found: unknown, length: number): string[] {
+  return list(document, path, found, length, "token").map((cell, i) => {
+    if (typeof cell === "string" || typeof cell === "number") return String(cell);
+    throw dataError(document.place([...path, i]), `expected the name of a domain, not ${JSON.stringify(cell)}`);
+  });
+}
+
+/** Numbered in the order in which they come; whole numbers keep their order. */
+export function domainsOf(labelOf: readonly string[]): Domains {
+  const names = [...new Set(labelOf)];
+  if (names.every((name) => /^\d+$/.test(name))) names.sort((a, b) => Number(a) - Number(b));
+  const numbers = new Map(names.map((name, i) => [name, i]));
+  return { names, of: Int32Array.from(labelOf, (label) => numbers.get(label)!) };
+}
+
+/** What columns of a table are, by their names without case and underscores; every other is an expert. */
+const columnKinds: Readonly<Record<string, "index" | "tokenId" | "domain">> = {
+  "": "index",
+  token: "index",
+  index: "index",
+  row: "index",
+  position: "index",
+  "unnamed: 0": "index",
+  tokenid: "tokenId",
+  inputid: "tokenId",
+  domain: "domain",
+  topic: "domain",
+};
+
+const kindOf = (column: string) => columnKinds[column.toLowerCase().replaceAll("_", "")] ?? "expert";
+
+function fromTable(name: string, text: string): LogitsFile {
+  const table = readNumberTable(name, text);
+  const kinds = table.header?.map(kindOf) ?? new Array<"expert">(table.columns).fill("expert");
+  const experts = kinds.flatMap((kind, column) => (kind === "expert" ? [column] : []));
+  if (experts.length === 0) throw dataError(table.place(0, 0), "has no column of logits, only names of tokens");
+  const values = new Float64Array(table.rows * experts.length);
+  const tokenIds: number[] = [];
+  const domains: string[] = [];
+  for (let row = 0; row < table.rows; row++) {
+    const cells = table.cells(row);
+    if (cells.length !== table.columns) {
+      const is = `${counted(cells.length, "cell")}, where the first line has ${table.columns}`;
+      throw dataError(
+        table.place(row, Math.min(cells.length, table.columns)),
+        `${is}; give every token one number for each expert`,
+      );
+    }
+    experts.forEach((column, e) => {
+      values[row * experts.length + e] = table.number(row, column, cells[column]!);
+    });
+    cells.forEach((cell, column) => {
+      if (kinds[column] === "tokenId") tokenIds.push(table.number(row, column, cell));
+      else if (kinds[column] === "domain") domains.push(cell);
+    });
+  }
+  const place = (row: number, column: number) => table.place(row, experts[column]!);
+  const notes: string[] = [];
+  if (kinds.includes("index")) notes.push("the column that numbers the tokens is not a logit and is left out");
+  const first = Array.from({ length: experts.length }, (_, e) => values[e]);
+  if (table.header === undefined && table.rows > 1 && first.length > 2 && first.every((value, e) => value === e)) {
+    notes.push("the first line, 0, 1, 2, …, is taken for logits; remove it if it numbers the experts");
+  }
+  return {
+    logits: { rows: table.rows, columns: experts.length, values, place },
+    tokenIds: wholeIds(tokenIds.length > 0 ? Float64Array.from(tokenIds) : undefined, (t) =>
+      table.place(t, kinds.indexOf("tokenId")),
+    ),
+    domains: domains.length > 0 ? domainsOf(domains) : undefined,
+    notes,
+  };
+}
+
+function wholeIds(ids: Float64Array | undefined, place: (token: number) => string): Float64Array | undefined {
+  const bad = ids?.findIndex((id) => !Number.isSafeInteger(id) || id < 0) ?? -1;
+  if (bad === -1) return ids;
+  throw dataError(place(bad), `the id of token ${bad} is ${ids![bad]}; expected a whole number, 0 or more`);
+}
+
+function checkLogits({ rows, columns, values, place }: Matrix): void {
+  for (let t = 0; t < rows; t++) {
+    let isMasked = true;
+    for (let e = 0; e < columns; e++) {
+      const value = values[t * columns + e]!;
+      if (Number.isNaN(value) || value === Number.POSITIVE_INFINITY) {
+        const what = Number.isNaN(value) ? "NaN" : "infinite";
+        throw dataError(
+          place(t, e),
+          `the logit of token ${t} for expert ${e} is ${what}; logits are finite, or -Infinity for an expert that is masked`,
+        );
+      }
+      if (value !== Number.NEGATIVE_INFINITY) isMasked = false;
+    }
+    if (isMasked) throw dataError(place(t, 0), `all logits of token ${t} are -Infinity; leave one expert to it`);
+  }
+}

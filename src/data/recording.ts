@@ -1,0 +1,76 @@
+/** What a recording of routing comes to: the experts of each token, or the load of each expert. */
+import { type Assignment, NO_EXPERT } from "../routing/assignment.ts";
+import type { Domains } from "./logits.ts";
+import { dataError, type Matrix } from "./matrix.ts";
+
+/** The experts of some tokens. */
+export interface RecordedAssignment {
+  readonly kind: "assignment";
+  readonly assignment: Assignment;
+  /** N */
+  readonly experts: number;
+  /** Whether the weights are the file's; otherwise they are equal shares. */
+  readonly weighted: boolean;
+  readonly domains?: Domains | undefined;
+  /** First token of each sequence. */
+  readonly sequenceStarts?: readonly number[] | undefined;
+  readonly notes: readonly string[];
+}
+
+/** Loads of the experts of several layers or steps. */
+export interface RecordedLoads {
+  readonly kind: "loads";
+  readonly experts: number;
+  /** What each load is of. */
+  readonly names: readonly string[];
+  /** [loads][N] */
+  readonly loads: readonly Float64Array[];
+  readonly notes: readonly string[];
+}
+
+export interface RecordedSizes {
+  /** N; absent: as many as the file names. */
+  readonly experts?: number | undefined;
+  /** K, where the file does not tell. */
+  readonly topK?: number | undefined;
+}
+
+/** Makes an assignment of a matrix of expert ids, where -1 is an empty slot. @param weights [T, slots] */
+export function assignmentOf(
+  name: string,
+  ids: Matrix,
+  weights: Float64Array | undefined,
+  sizes: RecordedSizes,
+): RecordedAssignment {
+  const { rows: tokens, columns: slots, values } = ids;
+  const most = sizes.experts ?? 1 << 20;
+  let highest = -1;
+  const experts = new Int32Array(values.length);
+  for (let j = 0; j < values.length; j++) {
+    const [token, slot] = [Math.floor(j / slots), j % slots];
+    const id = values[j]!;
+    if (!Number.isInteger(id) || id < NO_EXPERT || id >= most) {
+      const allowed =
+        sizes.experts === undefined ? "a whole number from 0, or -1 for none" : `0 … ${most - 1}, or -1 for none`;
+      throw dataError(ids.place(token, slot), `token ${token} has expert ${id}; expected ${allowed}`);
+    }
+    if (id !== NO_EXPERT && experts.subarray(token * slots, j).includes(id)) {
+      throw dataError(ids.place(token, slot), `token ${token} has expert ${id} twice; expected distinct experts`);
+    }
+    experts[j] = id;
+    highest = Math.max(highest, id);
+  }
+  if (highest === -1) throw dataError(name, "has no expert in any slot");
+  const notes = sizes.experts === undefined ? [assumedExperts(highest + 1)] : [];
+  const even = (expert: number) => (expert === NO_EXPERT ? 0 : 1 / slots);
+  return {
+    kind: "assignment",
+    assignment: { tokens, slots, experts, weights: weights ?? Float64Array.from(experts, even) },
+    experts: sizes.experts ?? highest + 1,
+    weighted: weights !== undefined,
+    notes,
+  };
+}
+
+export const assumedExperts = (experts: number): string =>
+  `${experts} experts, by the highest number in the file; --experts says it if there are more`;
