@@ -107,7 +107,6 @@ describe("output/run-writer", () => {
       copies_per_token: "2",
       gate_mass: "0.75",
       co_activation: "0.375",
-      same_device_pairs: "", // not a number in one of the layers
       temporal_locality: "0.25",
       simulated_step_seconds: "0.007",
       simulated_compute_seconds: "0.004",
