@@ -1,11 +1,12 @@
 /**
  * Seconds of collective operations between the devices of a topology.
  *
- * SIMULATED figures: latency and bandwidth (α-β) with whoever has most to do deciding. Messages go straight to their
- * destination; gathering them per server first (hierarchical all-to-all), size-dependent bandwidth and overlap with
- * compute are not modelled.
+ * SIMULATED figures: latency and bandwidth (α-β) with whoever has most to do deciding, a static cost for every
+ * collective, and a dearer start for messages large enough to take the bulk protocol. Congestion between groups that
+ * share links is not modelled: links beyond a server are taken to be non-blocking.
  */
-import { groupBytesPerSecond, type Topology } from "./topologies.ts";
+import type { GroupSpan } from "./group-span.ts";
+import { allToAllShareOf, groupBytesPerSecond, type Topology } from "./topology.ts";
 
 /**
  * Seconds of an all-to-all in which every pair has its own number of bytes. What stays on its device is free, and
@@ -19,23 +20,195 @@ import { groupBytesPerSecond, type Topology } from "./topologies.ts";
  */
 export function allToAllSeconds(bytes: Float64Array, topology: Topology): number {
   const devices = squareSide(bytes);
-  const secondsOfPort = new Map<string, number>();
+  const ports = new PortClock(topology);
+  const share = allToAllShareOf(topology, devices);
   let inner = 1;
+  let busiestPair = 0;
   for (const level of topology.levels) {
     const outer = inner * level.size.value;
-    const busiest = busiestBytes(bytes, devices, inner, outer, level.wiring.value === "mesh");
-    if (busiest > 0) {
+    const mesh = level.wiring.value === "mesh";
+    const { link, endpoint } = busiestBytes(bytes, devices, inner, outer);
+    busiestPair = Math.max(busiestPair, link);
+    if (endpoint > 0) {
       const steps = ceilingOfLog2(Math.min(level.size.value, Math.ceil(devices / inner)));
-      const rate = groupBytesPerSecond(level, 2) * level.efficiency.value;
-      const seconds = steps * level.latencySeconds.value + busiest / rate;
-      secondsOfPort.set(level.port, (secondsOfPort.get(level.port) ?? 0) + seconds);
+      const rate = groupBytesPerSecond(level, 2) * level.efficiency.value * share;
+      ports.add(level.port, steps * level.latencySeconds.value + (mesh ? link : endpoint) / rate);
     }
     inner = outer;
   }
   if (devices > inner) {
     throw new RangeError(`all-to-all: ${devices} devices, but "${topology.title}" has ${inner}; use a larger topology`);
   }
-  return secondsOfPort.size === 0 ? 0 : topology.collectiveSeconds.value + Math.max(...secondsOfPort.values());
+  return ports.seconds(busiestPair);
+}
+
+/**
+ * The same for sources that all send alike, as ranks of one expert-parallel group do: every source sends a D-th of
+ * what a destination receives. Needs no matrix: O(D) for each level.
+ * @param received [D] bytes that each rank of the group receives, its own share included
+ */
+export function evenAllToAllSeconds(received: Float64Array, span: GroupSpan, topology: Topology): number {
+  const devices = received.length;
+  if (devices === 1) return 0;
+  const share = allToAllShareOf(topology, devices);
+  const ports = new PortClock(topology);
+  let most = 0;
+  let total = 0;
+  for (let rank = 0; rank < devices; rank++) {
+    most = Math.max(most, received[rank]!);
+    total += received[rank]!;
+  }
+  if (total === 0) return 0;
+  let inner = 1;
+  for (let l = 0; l < span.units.length; l++) {
+    const units = span.units[l]!;
+    if (units === 1) continue;
+    const level = topology.levels[l]!;
+    const outer = inner * units;
+    const latency = ceilingOfLog2(units) * level.latencySeconds.value;
+    const effective = level.efficiency.value * share;
+    if (level.wiring.value === "mesh") {
+      // The busiest link leads to the rank that receives most; units hold `inner` ranks of which each has its links.
+      ports.add(level.port, latency + most / devices / (groupBytesPerSecond(level, 2) * effective));
+    } else {
+      const receives = (most / devices) * (outer - inner);
+      const sends = mostSentWithin(received, inner, outer) / devices;
+      ports.add(level.port, latency + Math.max(receives, sends) / (level.bytesPerSecond.value * effective));
+    }
+    inner = outer;
+  }
+  return ports.seconds(most / devices);
+}
+
+/** What the subunit that keeps least of its unit's bytes sends to the others of the unit. */
+function mostSentWithin(received: Float64Array, inner: number, outer: number): number {
+  let most = 0;
+  for (let unit = 0; unit < received.length; unit += outer) {
+    let total = 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (let subunit = unit; subunit < unit + outer; subunit += inner) {
+      let own = 0;
+      for (let rank = subunit; rank < subunit + inner; rank++) own += received[rank]!;
+      total += own;
+      least = Math.min(least, own);
+    }
+    most = Math.max(most, total - least);
+  }
+  return most;
+}
+
+/**
+ * An all-to-all in two stages: every token crosses once to each node that needs it, to the rank of its own place
+ * there, which then fans it out inside. The stages follow one another.
+ * @param received [D] bytes that each rank needs
+ * @param receivedByNode [nodes] bytes of distinct tokens that each node needs; the nodes in the order of the ranks
+ */
+export function hierarchicalAllToAllSeconds(
+  received: Float64Array,
+  receivedByNode: Float64Array,
+  span: GroupSpan,
+  topology: Topology,
+): number {
+  const nodes = receivedByNode.length;
+  const perNode = received.length / nodes;
+  if (nodes === 1 || perNode === 1) return evenAllToAllSeconds(nodes === 1 ? received : receivedByNode, span, topology);
+  const innermost = innerUnits(span, perNode);
+  const across = { units: span.units.map((units, l) => units / innermost[l]!) };
+  // A rank of a node forwards its part of what the node receives.
+  const between = evenAllToAllSeconds(
+    receivedByNode.map((bytes) => bytes / perNode),
+    across,
+    topology,
+  );
+  let within = 0;
+  for (let node = 0; node < nodes; node++) {
+    const own = received.subarray(node * perNode, (node + 1) * perNode);
+    within = Math.max(within, evenAllToAllSeconds(own, { units: innermost }, topology));
+  }
+  return between + within;
+}
+
+/** How the ranks of one node lie on the levels: the innermost levels up to `perNode` ranks. */
+function innerUnits({ units }: GroupSpan, perNode: number): number[] {
+  let left = perNode;
+  return units.map((each) => {
+    const taken = Math.min(each, left);
+    left = Math.max(1, left / taken);
+    return taken;
+  });
+}
+
+/**
+ * Seconds of an all-gather, or of the reduce-scatter that undoes it: the cheaper of two ways.
+ * Direct: everyone sends its part to each peer, ports in parallel. By levels: the parts are first gathered between
+ * the outer units and then inside, so that (g − 1)/g · bytes / (devices of the inner levels) cross a level of g units.
+ * @param bytes of the whole, gathered; each of the n devices holds an n-th
+ */
+export function gatherSeconds(bytes: number, span: GroupSpan, topology: Topology): number {
+  const devices = span.units.reduce((product, units) => product * units, 1);
+  if (devices === 1 || bytes === 0) return 0;
+  const direct = new PortClock(topology);
+  let byLevels = 0;
+  let inner = 1;
+  for (let l = 0; l < span.units.length; l++) {
+    const units = span.units[l]!;
+    if (units === 1) continue;
+    const level = topology.levels[l]!;
+    const rate = groupBytesPerSecond(level, units) * level.efficiency.value * topology.gatherShare.value;
+    const latency = ceilingOfLog2(units) * level.latencySeconds.value;
+    byLevels += latency + (((units - 1) / units) * bytes) / inner / rate;
+    direct.add(level.port, latency + ((units - 1) * inner * (bytes / devices)) / rate);
+    inner *= units;
+  }
+  const starts = direct.startSeconds(bytes / devices);
+  return starts + Math.min(byLevels, direct.busiestSeconds());
+}
+
+/** A reduce-scatter and the all-gather after it. */
+export const allReduceSeconds = (bytes: number, span: GroupSpan, topology: Topology): number =>
+  2 * gatherSeconds(bytes, span, topology);
+
+/** Seconds of a message to a device that shares level `level` and none further in. */
+export function sendSeconds(bytes: number, level: number, { levels }: Topology): number {
+  const { bytesPerSecond, efficiency, latencySeconds } = levels[level]!;
+  const rate = groupBytesPerSecond(levels[level]!, 2) * efficiency.value;
+  return bytes === 0 || bytesPerSecond.value === 0 ? 0 : latencySeconds.value + bytes / rate;
+}
+
+/** Adds up what goes through each port; ports run side by side, and the busiest decides. */
+class PortClock {
+  private readonly topology: Topology;
+  private readonly names: string[] = [];
+  private readonly busy: number[] = [];
+
+  constructor(topology: Topology) {
+    this.topology = topology;
+  }
+
+  add(port: string, seconds: number): void {
+    const at = this.names.indexOf(port);
+    if (at >= 0) this.busy[at] = this.busy[at]! + seconds;
+    else {
+      this.names.push(port);
+      this.busy.push(seconds);
+    }
+  }
+
+  busiestSeconds(): number {
+    let most = 0;
+    for (const seconds of this.busy) most = Math.max(most, seconds);
+    return most;
+  }
+
+  /** @param pairBytes largest message between two devices */
+  startSeconds(pairBytes: number): number {
+    const { collectiveSeconds, bulk } = this.topology;
+    return collectiveSeconds.value + (pairBytes >= bulk.fromBytes.value ? bulk.startSeconds.value : 0);
+  }
+
+  seconds(pairBytes: number): number {
+    return this.names.length === 0 ? 0 : this.startSeconds(pairBytes) + this.busiestSeconds();
+  }
 }
 
 /** D of a matrix [D, D]. @throws RangeError if it is not square */
@@ -47,8 +220,13 @@ export function squareSide(matrix: Float64Array): number {
   return side;
 }
 
-/** Most bytes on one link (mesh), or out of or into one device, of pairs in one unit of `outer` but not of `inner`. */
-function busiestBytes(bytes: Float64Array, devices: number, inner: number, outer: number, mesh: boolean): number {
+/** Most bytes on one link, and out of or into one device, of pairs in one unit of `outer` but not of `inner`. */
+function busiestBytes(
+  bytes: Float64Array,
+  devices: number,
+  inner: number,
+  outer: number,
+): { readonly link: number; readonly endpoint: number } {
   const sent = new Float64Array(devices);
   const received = new Float64Array(devices);
   let link = 0;
@@ -62,7 +240,7 @@ function busiestBytes(bytes: Float64Array, devices: number, inner: number, outer
       received[d] = received[d]! + amount;
     }
   }
-  return mesh ? link : Math.max(0, ...sent, ...received);
+  return { link, endpoint: Math.max(0, ...sent, ...received) };
 }
 
 function ceilingOfLog2(count: number): number {

@@ -6,9 +6,9 @@
  * any overlap of communication with compute.
  */
 import { allToAllSeconds, squareSide } from "./collectives.ts";
-import type { Device } from "./devices.ts";
+import type { Device } from "./device.ts";
 import { type Gemm, groupedGemmSeconds, streamSeconds } from "./kernels.ts";
-import type { Topology } from "./topologies.ts";
+import type { Topology } from "./topology.ts";
 
 export interface Cluster {
   readonly device: Device;

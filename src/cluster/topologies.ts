@@ -1,59 +1,90 @@
-/**
- * The table of topologies: the links between devices, from the innermost level outwards. A new one is one entry here.
- *
- * Devices are numbered so that neighbours share the inner levels: with levels of 8 and 128, devices 0 … 7 are the
- * first server.
- */
+/** The table of topologies. A new one is one entry here; those of other vendors are for comparison. */
 import { assumed, derived, measured, type Sourced, vendor } from "./sourced.ts";
-
-export interface Level {
-  readonly title: string;
-  /** Units of the level below that this one joins; devices at the innermost. */
-  readonly size: Sourced<number>;
-  /**
-   * mesh: every two units have a link of their own, and the bandwidth is the sum of a device's links;
-   * switch: a device may spend all its bandwidth on any peer.
-   */
-  readonly wiring: Sourced<"mesh" | "switch">;
-  /** Levels with the same port share its lanes and wait for one another; different ports run at the same time. */
-  readonly port: string;
-  /** Line rate out of one device, in one direction. */
-  readonly bytesPerSecond: Sourced<number>;
-  /** Achieved share of the line rate. */
-  readonly efficiency: Sourced<number>;
-  readonly latencySeconds: Sourced<number>;
-}
-
-export interface Topology {
-  readonly title: string;
-  readonly levels: readonly Level[];
-  /** What every collective costs before the first byte moves. */
-  readonly collectiveSeconds: Sourced<number>;
-}
-
-/** How many devices a topology joins. */
-export function topologyDevices({ levels }: Topology): number {
-  return levels.reduce((devices, { size }) => devices * size.value, 1);
-}
-
-/**
- * Line rate of a device among `group` units of a level. In a mesh only the links to members of the group serve it:
- * (group − 1)/(size − 1) of the whole (Ascend/msmodeling, 84fec853). A group of two is one link.
- */
-export function groupBytesPerSecond(level: Level, group: number): number {
-  if (level.wiring.value === "switch") return level.bytesPerSecond.value;
-  return (level.bytesPerSecond.value * (group - 1)) / (level.size.value - 1);
-}
+import type { Level, Topology } from "./topology.ts";
 
 const MODEL = "Ascend/msmodeling communication model at 84fec853, Huawei's own";
 const HCCS = `${MODEL}, and the HCCL contest text: 7 links of 56 GB/s both ways together a card`;
 const FLAT = "flat share; no public all-to-all sweep of an A2 server exists, and an AllReduce of 16 MB reached 0.32";
+const DEFAULT = `${MODEL}: default share`;
 const STRATA = "StrataCL, arXiv:2607.26444 (read in notes)";
 const GRID = `${MODEL}: grid of 48 nodes, 8 chips, 2 dies`;
 const CLOS =
   "CloudMatrix384 paper, arXiv:2506.12708: two levels of UB switches, both behind the same 7 lanes of 224 Gb/s a die";
 const ACHIEVED = "the bandwidth is the achieved one";
+const HCCL = "Horacehxw/msModeling comm_alignment_report_20260312, CANN 8.5, A3";
+const BULK = `${HCCL}: AllGather on 16 ranks is 85 µs + 70.8 µs/MB from 1.3 to 40 MiB; below 0.5 MB it takes 5 to 31 µs`;
+const DEEPEP =
+  "sgl-project/sgl-kernel-npu DeepEP-Ascend (f425bdf1), normal mode: mean of dispatch and combine 135, 105 and 98 GB/s " +
+  "on 8, 16 and 32 dies, over the 170 and 150 GB/s of this preset";
+const UNKNOWN_SHARE = "no size sweep known; the links' own share stands";
+const MLE = "achieved all-to-all, nccl-tests #212 and nccl #1531";
+const NVIDIA = "NVIDIA data sheet";
+const NCCL = "NVIDIA/nccl tuning.cc (5067397c): Simple protocol, base";
+const CEILING = "a ceiling for what is priced; not a property of the network";
 const DEFINITION = "a definition: no latency, nothing lost";
+
+const MIB = 1024 * 1024;
+/** No ramp: the links' latency and the static cost of a collective are all. */
+const noRamp = (source: string): Topology["bulk"] => ({
+  fromBytes: assumed(0.5 * MIB, source),
+  startSeconds: assumed(0, source),
+});
+const flatShare: Sourced<readonly number[]> = assumed([1], UNKNOWN_SHARE);
+const wholeShare = assumed(1, UNKNOWN_SHARE);
+
+const vendorSio: Level = {
+  title: "SIO",
+  size: vendor(2, GRID),
+  wiring: vendor("switch", MODEL),
+  port: "SIO",
+  bytesPerSecond: vendor(224e9, MODEL),
+  efficiency: vendor(0.7, DEFAULT),
+  latencySeconds: vendor(0.2e-6, MODEL),
+};
+const vendorUb: Level = {
+  title: "UB inside a node",
+  size: vendor(8, GRID),
+  wiring: vendor("switch", CLOS),
+  port: "UB",
+  bytesPerSecond: vendor(196e9, MODEL),
+  efficiency: vendor(0.7, DEFAULT),
+  latencySeconds: vendor(0.5e-6, MODEL),
+};
+
+/** An NVIDIA server of 8 and a network of them. */
+const dgx = (
+  title: string,
+  nvlink: number,
+  nvlinkShare: Sourced<number>,
+  network: number,
+  networkShare: Sourced<number>,
+): Topology => ({
+  title,
+  levels: [
+    {
+      title: "NVLink",
+      size: vendor(8, NVIDIA),
+      wiring: vendor("switch", NVIDIA),
+      port: "NVLink",
+      bytesPerSecond: vendor(nvlink, NVIDIA),
+      efficiency: nvlinkShare,
+      latencySeconds: assumed(1e-6, "near NCCL's NVLink hop of 0.6 to 3.4 µs"),
+    },
+    {
+      title: "InfiniBand",
+      size: assumed(16_384, CEILING),
+      wiring: vendor("switch", NVIDIA),
+      port: "InfiniBand",
+      bytesPerSecond: vendor(network, NVIDIA),
+      efficiency: networkShare,
+      latencySeconds: derived(4e-6, "NVIDIA/nccl tuning.cc (5067397c): ring hop of 2.7 to 14 µs over a network"),
+    },
+  ],
+  collectiveSeconds: derived(7e-6, `${NCCL} 6.6 to 8.4 µs`),
+  bulk: noRamp("NCCL's tuning changes protocol by size; not modelled here"),
+  allToAllShare: flatShare,
+  gatherShare: wholeShare,
+});
 
 export const topologies = {
   "a2-8xhccs-roce": {
@@ -70,7 +101,7 @@ export const topologies = {
       },
       {
         title: "RoCE",
-        size: assumed(128, "largest cluster priced, 1024 cards; not a property of the network"),
+        size: assumed(16_384, CEILING),
         wiring: vendor("switch", MODEL),
         port: "RoCE",
         bytesPerSecond: vendor(25e9, `${MODEL}: 200 Gb/s a card`),
@@ -79,49 +110,191 @@ export const topologies = {
       },
     ],
     collectiveSeconds: vendor(10e-6, `${MODEL}: static cost of a communication operation`),
+    bulk: {
+      fromBytes: assumed(0.5 * MIB, `${BULK}; copied`),
+      startSeconds: assumed(85e-6, `${BULK}; the same library, never measured on A2`),
+    },
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
+  },
+  "a2-pcie": {
+    title: "A2 server with PCIe cards",
+    levels: [
+      {
+        title: "PCIe",
+        size: assumed(8, "cards of one server"),
+        wiring: assumed("switch", "one root complex"),
+        port: "PCIe",
+        bytesPerSecond: vendor(64e9, MODEL),
+        efficiency: assumed(0.7, FLAT),
+        latencySeconds: vendor(0.2e-6, MODEL),
+      },
+    ],
+    collectiveSeconds: vendor(10e-6, `${MODEL}: static cost of a communication operation`),
+    bulk: noRamp(UNKNOWN_SHARE),
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
+  },
+  "a3-vendor": {
+    title: "Atlas A3 / CloudMatrix384 as Huawei's model has it",
+    levels: [
+      vendorSio,
+      vendorUb,
+      {
+        ...vendorUb,
+        title: "UB between nodes",
+        size: vendor(48, GRID),
+        latencySeconds: vendor(5.5e-6, MODEL),
+      },
+    ],
+    collectiveSeconds: vendor(10e-6, `${MODEL}: static cost of a communication operation`),
+    bulk: noRamp("the vendor's model has none"),
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
   },
   "a3-measured": {
     title: "Atlas A3 / CloudMatrix384 as measured: two dies a chip over SIO, 8 chips a node and 48 nodes over UB",
     levels: [
+      { ...vendorSio, bytesPerSecond: measured(210e9, STRATA), efficiency: derived(1, ACHIEVED) },
       {
-        title: "SIO",
-        size: vendor(2, GRID),
-        wiring: vendor("switch", MODEL),
-        port: "SIO",
-        bytesPerSecond: measured(210e9, STRATA),
-        efficiency: derived(1, ACHIEVED),
-        latencySeconds: vendor(0.2e-6, MODEL),
-      },
-      {
-        title: "UB inside a node",
-        size: vendor(8, GRID),
-        wiring: vendor("switch", CLOS),
-        port: "UB",
+        ...vendorUb,
         bytesPerSecond: measured(170e9, STRATA),
         efficiency: derived(1, ACHIEVED),
         latencySeconds: measured(0.7e-6, STRATA),
       },
       {
+        ...vendorUb,
         title: "UB between nodes",
         size: vendor(48, GRID),
-        wiring: vendor("switch", CLOS),
-        port: "UB",
         bytesPerSecond: measured(150e9, STRATA),
         efficiency: derived(1, ACHIEVED),
         latencySeconds: measured(2.1e-6, STRATA),
       },
     ],
-    collectiveSeconds: assumed(
-      6e-6,
-      "near the 6.4-8.1 µs of small collectives on 8 A3 ranks, Horacehxw/msModeling comm_alignment_report_20260312",
-    ),
+    collectiveSeconds: assumed(6e-6, `near the 6.4 to 8.1 µs of small collectives on 8 ranks, ${HCCL}`),
+    bulk: { fromBytes: measured(0.5 * MIB, BULK), startSeconds: derived(85e-6, BULK) },
+    allToAllShare: derived([0.79, 0.66, 0.65], DEEPEP),
+    gatherShare: derived(1.15, `${BULK}: 212 GB/s, of which one of 15 peers over SIO, over the 170 of point-to-point`),
   },
+  "a3-roce": {
+    title: "Atlas A3 nodes joined by RoCE",
+    levels: [
+      vendorSio,
+      vendorUb,
+      {
+        title: "RoCE",
+        size: assumed(8192, CEILING),
+        wiring: vendor("switch", MODEL),
+        port: "RoCE",
+        bytesPerSecond: vendor(24.5e9, `${MODEL}; called a placeholder there`),
+        efficiency: vendor(0.7, DEFAULT),
+        latencySeconds: vendor(5.5e-6, MODEL),
+      },
+    ],
+    collectiveSeconds: vendor(10e-6, `${MODEL}: static cost of a communication operation`),
+    bulk: noRamp("the vendor's model has none"),
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
+  },
+  "950pr-4xub": {
+    title: "Ascend 950PR: 4 cards in a UB mesh, PCIe and socket links beyond",
+    levels: [
+      {
+        title: "UB",
+        size: vendor(4, MODEL),
+        wiring: vendor("mesh", MODEL),
+        port: "UB",
+        bytesPerSecond: vendor(159e9, `${MODEL}: 3 links of 53 GB/s`),
+        efficiency: vendor(0.85, MODEL),
+        latencySeconds: vendor(1.5e-6, MODEL),
+      },
+      {
+        title: "PCIe",
+        size: vendor(2, MODEL),
+        wiring: vendor("switch", MODEL),
+        port: "PCIe",
+        bytesPerSecond: vendor(32e9, MODEL),
+        efficiency: vendor(0.56, MODEL),
+        latencySeconds: vendor(3e-6, MODEL),
+      },
+      {
+        title: "UPI",
+        size: vendor(2, MODEL),
+        wiring: vendor("switch", MODEL),
+        port: "PCIe",
+        bytesPerSecond: vendor(24e9, MODEL),
+        efficiency: vendor(0.525, MODEL),
+        latencySeconds: vendor(4.5e-6, MODEL),
+      },
+    ],
+    collectiveSeconds: vendor(5e-6, `${MODEL}: static cost on the 950`),
+    bulk: noRamp("the vendor's model has none"),
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
+  },
+  "950dt-superpod": {
+    title: "Ascend 950DT SuperPoD",
+    levels: [
+      {
+        title: "UB",
+        size: vendor(1024, "product page; the keynote said 8192 cards"),
+        wiring: assumed("switch", "as CloudMatrix384"),
+        port: "UB",
+        bytesPerSecond: vendor(840e9, "product page: 1.68 TB/s both ways"),
+        efficiency: vendor(0.7, DEFAULT),
+        latencySeconds: assumed(2.1e-6, `${STRATA}; borrowed from the A3`),
+      },
+    ],
+    collectiveSeconds: vendor(5e-6, `${MODEL}: static cost on the 950`),
+    bulk: noRamp("nothing measured"),
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
+  },
+  "300i-duo": {
+    title: "a server of Atlas 300I Duo cards: chips over PCIe",
+    levels: [
+      {
+        title: "PCIe 4.0",
+        size: assumed(8, "chips of one server"),
+        wiring: assumed("switch", "one root complex"),
+        port: "PCIe",
+        bytesPerSecond: vendor(32e9, "PCIe 4.0 x16, nominal"),
+        efficiency: assumed(0.6, "nothing measured"),
+        latencySeconds: assumed(3e-6, `${MODEL}: PCIe of the 950PR; borrowed`),
+      },
+    ],
+    collectiveSeconds: vendor(10e-6, `${MODEL}: static cost of a communication operation`),
+    bulk: noRamp("nothing measured"),
+    allToAllShare: flatShare,
+    gatherShare: wholeShare,
+  },
+  "dgx-a100": dgx(
+    "DGX A100: NVLink and HDR InfiniBand",
+    300e9,
+    measured(0.65, "calculon-ai/calculon systems (caa4b11f)"),
+    25e9,
+    measured(0.9, "calculon-ai/calculon systems (caa4b11f)"),
+  ),
+  "dgx-h100": dgx(
+    "DGX H100: NVLink and NDR InfiniBand",
+    450e9,
+    measured(0.82, `${MLE}: 370 of 450 GB/s`),
+    50e9,
+    assumed(0.9, "calculon-ai/calculon systems (caa4b11f), of HDR"),
+  ),
+  "dgx-h800": dgx(
+    "H800 servers: NVLink and CX7 InfiniBand",
+    200e9,
+    measured(0.8, "deepseek-ai/DeepEP README: about 160 GB/s usable"),
+    50e9,
+    derived(0.92, "NCCL's LL128 factor, NVIDIA/nccl tuning.cc (5067397c); 48.5 of 50 GB/s is a NIC's own"),
+  ),
   ideal: {
     title: "an ideal switch: 1e11 bytes/s between any two devices",
     levels: [
       {
         title: "ideal",
-        size: assumed(4096, DEFINITION),
+        size: assumed(1_000_000, DEFINITION),
         wiring: assumed("switch", DEFINITION),
         port: "ideal",
         bytesPerSecond: assumed(1e11, DEFINITION),
@@ -130,6 +303,9 @@ export const topologies = {
       },
     ],
     collectiveSeconds: assumed(0, DEFINITION),
+    bulk: noRamp(DEFINITION),
+    allToAllShare: assumed([1], DEFINITION),
+    gatherShare: assumed(1, DEFINITION),
   },
 } satisfies Record<string, Topology>;
 

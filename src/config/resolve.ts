@@ -1,6 +1,7 @@
 /** From files and flags to configs that can be run: layers merged, defaults filled in, everything checked, all errors at once. */
 import * as z from "zod/mini";
 import { type RouterName, routers } from "../routing/routers.ts";
+import type { Contradiction } from "./contradiction.ts";
 import {
   fileLayer,
   flagLayer,
@@ -46,7 +47,7 @@ export interface ConfigSource {
 /** @throws ConfigError with every problem found */
 export function resolveConfig(source: ConfigSource): ResolvedConfig {
   const flags = (source.sets ?? []).map(flagLayer);
-  const shared = flags.reduce((lower, flag) => over(lower, flag), readWithParents(source, source.path, []));
+  const shared = readLayers(source, flags);
   const file = without(check(fileSchema, shared), "$schema", "extends");
   const base = { ...shared, tree: without(shared.tree, "$schema", "extends", "variants") };
   const listed = file.variants ?? [{ name: file.name, set: {} }];
@@ -66,6 +67,21 @@ export function resolveConfig(source: ConfigSource): ResolvedConfig {
   if (problems.length === 0) problems.push(...withoutSelection(selections, base, changes));
   if (problems.length > 0) throw new ConfigError(unique(problems));
   return { file: { ...file, router: selectedSections(file.router, selections) }, origins: shared.origins, variants };
+}
+
+/** A file, its parents below it and flags over it. */
+export function readLayers(source: ConfigSource, flags = (source.sets ?? []).map(flagLayer)): Layer {
+  return flags.reduce((lower, flag) => over(lower, flag), readWithParents(source, source.path, []));
+}
+
+/** Contradictions at the places where their values were written. @throws ConfigError if there are any */
+export function refuseContradictions(found: readonly Contradiction[], layer: Layer): void {
+  const problems = found.map(({ keys, message }) => {
+    // Of several keys that do not go together, a flag is what the user has just changed.
+    const changed = keys.find((key) => originOf(layer, key).startsWith("--set")) ?? keys[0];
+    return { where: originOf(layer, changed), key: keys[0], message };
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 function without<T extends object, K extends string>(object: T, ...keys: K[]): Omit<T, K> {
@@ -114,12 +130,7 @@ function withoutSelection(selections: readonly RouterName[], base: Layer, change
 
 function resolveRun(layer: Layer): RunConfig {
   const config = check(runSchema, layer);
-  const problems = contradictions(config).map(({ keys, message }) => {
-    // Of several keys that do not go together, a flag is what the user has just changed.
-    const changed = keys.find((key) => originOf(layer, key).startsWith("--set")) ?? keys[0];
-    return { where: originOf(layer, changed), key: keys[0], message };
-  });
-  if (problems.length > 0) throw new ConfigError(problems);
+  refuseContradictions(contradictions(config), layer);
   return { ...config, router: selectedSections(config.router, [config.router.selection]) };
 }
 
@@ -140,7 +151,8 @@ function readWithParents(source: ConfigSource, path: string, children: readonly 
   return over(readWithParents(source, source.besides(path, parent), [...children, path]), layer, layer.where);
 }
 
-function check<S extends z.ZodMiniType>(schema: S, layer: Layer): z.infer<S> {
+/** A layer's tree against a schema, defaults filled in. @throws ConfigError with every problem found */
+export function check<S extends z.ZodMiniType>(schema: S, layer: Layer): z.infer<S> {
   const result = schema.safeParse(layer.tree);
   if (result.success) return result.data;
   throw new ConfigError(unique(result.error.issues.flatMap((issue) => problemsOf(issue, schema, layer))));

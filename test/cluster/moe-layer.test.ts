@@ -78,7 +78,12 @@ describe("MoE layer step", () => {
     const shape = { hiddenSize: 6144, expertHiddenSize: 3072, bytesPerValue: 2 };
     const time = priceMoeLayer(shape, loads(1, [3072]), b2);
     const swiglu = 8 * 3072 * 3072 * 2; // bytes, forward and backward
-    const matrix = (18 * 3072 * 6144 * 3072) / (0.61 * 353.9e12);
+    const product = (rows: number, columns: number, depth: number) =>
+      Math.hypot(
+        (2 * rows * columns * depth) / (0.61 * 353.9e12),
+        (2 * (rows * depth + depth * columns + rows * columns)) / (0.77 * 1.6e12),
+      );
+    const matrix = 3 * product(3072, 6144, 6144) + 3 * product(3072, 6144, 3072);
     const expected = matrix + 6 * 15e-6 + swiglu / (0.77 * 1.6e12) + 2 * 2e-6;
     expect(time.computeSeconds[0]).to.be.closeTo(expected, 1e-10);
     expect(time.stepSeconds).to.equal(time.computeSeconds[0]);

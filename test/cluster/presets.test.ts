@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import type { Device } from "../../src/cluster/device.ts";
 import { devices } from "../../src/cluster/devices.ts";
 import { clusterOf } from "../../src/cluster/presets.ts";
 import { evidences } from "../../src/cluster/sourced.ts";
@@ -32,7 +33,8 @@ describe("cluster presets", () => {
   });
 
   it("have the peak cores · clock · 8192 FLOP, within 0.2 %", () => {
-    for (const [name, { peakFlopsPerSecond, cores, clockHertz }] of Object.entries(devices)) {
+    for (const [name, { peakFlopsPerSecond, cores, clockHertz }] of Object.entries<Device>(devices)) {
+      if (clockHertz === undefined) continue;
       expect(peakFlopsPerSecond.value / (cores.value * clockHertz.value * 8192), name).to.be.closeTo(1, 0.002);
     }
   });

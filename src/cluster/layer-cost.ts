@@ -1,0 +1,208 @@
+/**
+ * Seconds of the parts of a layer that do not depend on routing: attention, dense and shared networks, router, norms,
+ * embedding and head; on one device, for one micro-batch.
+ *
+ * SIMULATED figures. Kernels of one device follow one another; norms, rotary embedding, activation functions and
+ * residuals are memory traffic. Backward, a product takes two, elementwise kernels move twice the bytes.
+ */
+import { type AttentionShape, attentionBackwardSeconds, attentionForwardSeconds } from "./attention.ts";
+import { allReduceSeconds, gatherSeconds } from "./collectives.ts";
+import type { Job } from "./job.ts";
+import { type Gemm, gemmSeconds, streamSeconds } from "./kernels.ts";
+import type { LayoutSpans } from "./layout.ts";
+
+/** Seconds of one stretch of work on one device. */
+export interface Cost {
+  readonly compute: number;
+  /** Collectives of tensor and context parallelism, before any overlap. */
+  readonly tensor: number;
+}
+
+/** A stretch of a layer, forward and backward. */
+export interface BlockCost {
+  readonly forward: Cost;
+  readonly inputGradient: Cost;
+  readonly weightGradient: Cost;
+  /** Compute that selective recomputation repeats. */
+  readonly cheapSeconds: number;
+}
+
+/** Collects the kernels of a block. */
+class Block {
+  private readonly job: Job;
+  private forward = 0;
+  private input = 0;
+  private weight = 0;
+  private forwardTensor = 0;
+  private inputTensor = 0;
+  private cheap = 0;
+
+  constructor(job: Job) {
+    this.job = job;
+  }
+
+  /** A product with a weight: forward, and backward for its input and for the weight. */
+  product(gemm: Gemm): void {
+    const { bytesPerValue, device } = this.job;
+    const { rows, columns, depth } = gemm;
+    this.forward += gemmSeconds(gemm, bytesPerValue, device);
+    this.input += gemmSeconds({ rows, columns: depth, depth: columns }, bytesPerValue, device);
+    this.weight += gemmSeconds({ rows: depth, columns, depth: rows }, bytesPerValue, device);
+  }
+
+  /** An elementwise kernel that moves so many values forward. @param repeated by selective recomputation */
+  stream(values: number, repeated = false): void {
+    const { bytesPerValue, device } = this.job;
+    const seconds = streamSeconds(values * bytesPerValue, device);
+    this.forward += seconds;
+    this.input += streamSeconds(2 * values * bytesPerValue, device);
+    if (repeated) this.cheap += seconds;
+  }
+
+  attention(shape: AttentionShape): void {
+    this.forward += attentionForwardSeconds(shape, this.job.device);
+    this.input += attentionBackwardSeconds(shape, this.job.device);
+  }
+
+  /** @param forward seconds of collectives @param backward the same */
+  communicate(forward: number, backward: number): void {
+    this.forwardTensor += forward;
+    this.inputTensor += backward;
+  }
+
+  cost(): BlockCost {
+    return {
+      forward: { compute: this.forward, tensor: this.forwardTensor },
+      inputGradient: { compute: this.input, tensor: this.inputTensor },
+      weightGradient: { compute: this.weight, tensor: 0 },
+      cheapSeconds: this.cheap,
+    };
+  }
+}
+
+/** Tokens of a micro-batch on one device: inside tensor-parallel products, and outside of them. */
+export function tokensOf({ batch, layout }: Job): { readonly inside: number; readonly outside: number } {
+  const inside = (batch.microBatch * batch.sequence) / layout.context;
+  return { inside, outside: layout.sequenceParallel ? inside / layout.tensor : inside };
+}
+
+/** Tokens of a micro-batch that one device routes: tensor-parallel devices share them out. */
+export const routedTokensOf = ({ batch, layout }: Job): number =>
+  (batch.microBatch * batch.sequence) / layout.context / layout.tensor;
+
+/** The collectives around a tensor-parallel network of `values` activations: in at its start, out at its end. */
+function tensorCollectives(block: Block, values: number, { layout, topology, bytesPerValue }: Job, spans: LayoutSpans) {
+  if (layout.tensor === 1) return;
+  const bytes = values * bytesPerValue;
+  if (layout.sequenceParallel) {
+    const gather = gatherSeconds(bytes, spans.tensor, topology);
+    block.communicate(2 * gather, 3 * gather); // backward gathers the input a second time, for the weight gradient
+  } else {
+    const reduce = allReduceSeconds(bytes, spans.tensor, topology);
+    block.communicate(reduce, reduce);
+  }
+}
+
+/** Heads on one device: queries are split, keys and values at most down to one head. */
+export function localHeads({ model, layout }: Job): { readonly heads: number; readonly keyValueHeads: number } {
+  const { attention } = model;
+  const heads = attention.heads / layout.tensor;
+  const shared = attention.kind === "latent" ? attention.heads : attention.keyValueHeads;
+  return { heads, keyValueHeads: Math.max(1, shared / layout.tensor) };
+}
+
+/** Norm, attention and residual of a layer. */
+export function attentionCost(job: Job, spans: LayoutSpans): BlockCost {
+  const { model, layout, batch } = job;
+  const { hiddenSize } = model;
+  const { inside, outside } = tokensOf(job);
+  const { heads, keyValueHeads } = localHeads(job);
+  const block = new Block(job);
+  block.stream(2 * outside * hiddenSize, true);
+  let keySize: number;
+  let valueSize: number;
+  const { attention } = model;
+  if (attention.kind === "latent") {
+    const { queryRank, keyValueRank, plainSize, rotarySize } = attention;
+    keySize = plainSize + rotarySize;
+    valueSize = attention.valueSize;
+    if (queryRank > 0) block.product({ rows: outside, columns: queryRank, depth: hiddenSize });
+    block.product({ rows: outside, columns: keyValueRank + rotarySize, depth: hiddenSize });
+    block.stream(2 * outside * (queryRank + keyValueRank), true);
+    block.product({ rows: inside, columns: heads * keySize, depth: queryRank > 0 ? queryRank : hiddenSize });
+    block.product({ rows: inside, columns: heads * (plainSize + valueSize), depth: keyValueRank });
+    block.stream(2 * inside * heads * 2 * keySize); // rotary part joined to queries and keys
+  } else {
+    keySize = attention.headSize;
+    valueSize = attention.headSize;
+    block.product({ rows: inside, columns: (heads + 2 * keyValueHeads) * keySize, depth: hiddenSize });
+    const rotated = 2 * inside * (heads + keyValueHeads) * keySize;
+    block.stream(rotated);
+    if (attention.norm !== undefined) block.stream(rotated, true);
+  }
+  const sequences = batch.microBatch;
+  const queries = batch.sequence / layout.context;
+  block.attention({ sequences, heads, queries, keys: batch.sequence, keySize, valueSize, causal: true });
+  block.product({ rows: inside, columns: hiddenSize, depth: heads * valueSize });
+  block.stream(3 * outside * hiddenSize); // residual
+  tensorCollectives(block, inside * hiddenSize, job, spans);
+  if (layout.context > 1) {
+    // Ring attention: the keys and values of all devices pass every device once, and their gradients backward.
+    const bytes = layout.context * inside * keyValueHeads * (keySize + valueSize) * job.bytesPerValue;
+    const pass = gatherSeconds(bytes, spans.context, job.topology);
+    block.communicate(pass, 2 * pass);
+  }
+  return block.cost();
+}
+
+/** Norm, SwiGLU network of a hidden width and residual. @param withNorm false where another network shares the norm */
+export function networkCost(job: Job, spans: LayoutSpans, hidden: number, withNorm: boolean): BlockCost {
+  const { hiddenSize } = job.model;
+  const { inside, outside } = tokensOf(job);
+  const local = hidden / job.layout.tensor;
+  const block = new Block(job);
+  if (withNorm) block.stream(2 * outside * hiddenSize, true);
+  block.product({ rows: inside, columns: 2 * local, depth: hiddenSize });
+  block.stream(3 * inside * local, true);
+  block.product({ rows: inside, columns: hiddenSize, depth: local });
+  block.stream(3 * outside * hiddenSize);
+  tensorCollectives(block, inside * hiddenSize, job, spans);
+  return block.cost();
+}
+
+/** Norm, router, and the sorting of tokens before they leave and after they return. */
+export function routerCost(job: Job): BlockCost {
+  const { hiddenSize, experts, topK } = job.model;
+  const tokens = routedTokensOf(job);
+  const block = new Block(job);
+  block.stream(2 * tokensOf(job).outside * hiddenSize, true);
+  block.product({ rows: tokens, columns: experts, depth: hiddenSize });
+  block.stream(2 * 3 * tokens * experts); // scores, choice and counts, in single precision
+  const copies = job.deduplicate ? 1 : topK;
+  block.stream((1 + copies) * tokens * hiddenSize); // sort
+  block.stream((topK + 1) * tokens * hiddenSize); // weigh and add up
+  block.stream(3 * tokensOf(job).outside * hiddenSize); // residual
+  return block.cost();
+}
+
+/** Embedding, on the first stage. */
+export function embeddingCost(job: Job, spans: LayoutSpans): BlockCost {
+  const block = new Block(job);
+  const { inside } = tokensOf(job);
+  block.stream(2 * inside * job.model.hiddenSize);
+  tensorCollectives(block, inside * job.model.hiddenSize, job, spans);
+  return block.cost();
+}
+
+/** Final norm, output head and loss, on the last stage. */
+export function headCost(job: Job, spans: LayoutSpans): BlockCost {
+  const { hiddenSize, vocabulary } = job.model;
+  const { inside, outside } = tokensOf(job);
+  const local = vocabulary / job.layout.tensor;
+  const block = new Block(job);
+  block.stream(2 * outside * hiddenSize);
+  block.product({ rows: inside, columns: local, depth: hiddenSize });
+  block.stream(2 * 3 * inside * local); // cast, softmax and loss in single precision
+  tensorCollectives(block, inside * hiddenSize, job, spans);
+  return block.cost();
+}
