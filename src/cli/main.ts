@@ -4,6 +4,7 @@ import yargs from "yargs";
 import { hideBin } from "yargs/helpers";
 import { routersCommand, rulesCommand } from "./catalogue.ts";
 import { configCommand } from "./config.ts";
+import { costCommand } from "./cost.ts";
 import { experimentCommand } from "./experiment.ts";
 import { exitCodes, fail } from "./failure.ts";
 import { metricsCommand } from "./metrics.ts";
@@ -22,6 +23,7 @@ const parser = yargs(hideBin(process.argv))
   .command(routersCommand)
   .command(rulesCommand)
   .command(metricsCommand)
+  .command(costCommand)
   .option("debug", { type: "boolean", default: false, describe: "print stack traces", global: true })
   .demandCommand(1, "say what to do, for example: moge run quickstart")
   .strict()

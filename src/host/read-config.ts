@@ -1,7 +1,7 @@
 /** Finds and resolves a config, on disk or in the package. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { ResolvedConfig } from "../config/resolve.ts";
+import type { ConfigSource, ResolvedConfig } from "../config/resolve.ts";
 import { packageDirectory } from "./package-directory.ts";
 
 /**
@@ -10,14 +10,16 @@ import { packageDirectory } from "./package-directory.ts";
  */
 export async function readConfig(name: string, sets: readonly string[]): Promise<ResolvedConfig> {
   const { resolveConfig } = await import("../config/resolve.ts"); // the help does without
-  const path = existsSync(name) ? name : (packagedConfig(name) ?? name);
-  return resolveConfig({
-    path,
-    sets,
-    read: readText,
-    besides: (file, relative) => join(dirname(file), relative),
-  });
+  return resolveConfig(configSource(name, sets));
 }
+
+/** Where a config and what it names are read from. */
+export const configSource = (name: string, sets: readonly string[]): ConfigSource => ({
+  path: existsSync(name) ? name : (packagedConfig(name) ?? name),
+  sets,
+  read: readText,
+  besides: (file, relative) => join(dirname(file), relative),
+});
 
 const packagedConfigs = () => join(packageDirectory(), "configs");
 

@@ -1,0 +1,68 @@
+/** `moge cost`: prices one training step of a job and shows where its seconds and bytes go. */
+import type { CommandModule } from "yargs";
+import { exitCodes, UsageError } from "./failure.ts";
+import { setOption } from "./options.ts";
+
+interface Arguments {
+  config: string;
+  set: string[];
+  json: boolean;
+  csv?: string;
+  trace?: string;
+}
+
+/** A path given once; twice would arrive as a list. */
+export const path = (flag: string) => (value: string | string[] | undefined) => {
+  if (value === undefined || (typeof value === "string" && value !== "")) return value;
+  throw new UsageError(`--${flag}: expected one file`);
+};
+
+export const costCommand: CommandModule<object, Arguments> = {
+  command: "cost <config>",
+  describe: "price one training step on a simulated machine",
+  builder: (yargs) =>
+    yargs
+      .positional("config", { type: "string", demandOption: true, describe: "a file, or a packaged cost config" })
+      .option("set", { ...setOption, describe: "override a value, e.g. --set cluster.devices=64" })
+      .option("json", { type: "boolean", default: false, describe: "print everything as JSON" })
+      .option("csv", {
+        type: "string",
+        requiresArg: true,
+        coerce: path("csv"),
+        describe: "write step, stages, layers and ranks here",
+      })
+      .option("trace", {
+        type: "string",
+        requiresArg: true,
+        coerce: path("trace"),
+        describe: "write a trace for Perfetto here",
+      }) as never,
+  handler: async ({ config: name, set, json, csv, trace }) => {
+    const { readCostConfig } = await import("../host/read-cost-config.ts");
+    const { config, job } = await readCostConfig(name, set);
+    const [{ openRouting }, { priceStep }, { memoryVerdict }, report, { writeWhole }] = await Promise.all([
+      import("../run/cost-routing.ts"),
+      import("../cluster/step.ts"),
+      import("../cluster/verdict.ts"),
+      import("../output/cost-report.ts"),
+      import("../host/whole-file.ts"),
+    ]);
+    const routing = await openRouting({ config, job }, (text) => process.stderr.write(`${text}\n`));
+    const price = priceStep(job, routing, { events: true });
+    const hottest = price.layers.reduce((most, layer) => (layer.hottestRows > most.hottestRows ? layer : most));
+    const verdict = memoryVerdict(job, routing, price.memory, hottest.hottestDevice);
+    const priced = { config, job, routing, price, verdict };
+    if (csv !== undefined) writeWhole(csv, report.costCsv(priced));
+    if (trace !== undefined) {
+      const { perfettoTrace } = await import("../output/perfetto.ts");
+      writeWhole(trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
+    }
+    process.stdout.write(
+      json ? `${JSON.stringify(report.costJson(priced), null, 2)}\n` : `${report.costText(priced)}\n`,
+    );
+    for (const file of [csv, trace]) if (file !== undefined) process.stderr.write(`written: ${file}\n`);
+    if (verdict.fits) return;
+    process.stderr.write(`moge: out of memory: ${report.outOfMemory(verdict)}\n`);
+    process.exitCode = exitCodes.usage;
+  },
+};
