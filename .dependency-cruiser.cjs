@@ -6,6 +6,7 @@ const rooms = [
   "src/placement/",
   "src/metrics/",
   "src/cluster/",
+  "src/validation/",
   "src/data/",
   "src/config/",
   "src/engine/",

@@ -36,11 +36,17 @@ export const costCommand: CommandModule<object, Arguments> = {
         requiresArg: true,
         coerce: path("trace"),
         describe: "write a trace for Perfetto here",
-      }) as never,
+      }),
   handler: async ({ config: name, set, json, csv, trace }) => {
     const { readCostConfig } = await import("../host/read-cost-config.ts");
     const { config, job } = await readCostConfig(name, set);
-    const [{ openRouting }, { priceStep }, { memoryVerdict }, report, { writeWhole }] = await Promise.all([
+    const [
+      { openRouting },
+      { priceStep },
+      { memoryVerdict },
+      { costCsv, costJson, costText, outOfMemory },
+      { writeWhole },
+    ] = await Promise.all([
       import("../run/cost-routing.ts"),
       import("../cluster/step.ts"),
       import("../cluster/verdict.ts"),
@@ -52,17 +58,15 @@ export const costCommand: CommandModule<object, Arguments> = {
     const hottest = price.layers.reduce((most, layer) => (layer.hottestRows > most.hottestRows ? layer : most));
     const verdict = memoryVerdict(job, routing, price.memory, hottest.hottestDevice);
     const priced = { config, job, routing, price, verdict };
-    if (csv !== undefined) writeWhole(csv, report.costCsv(priced));
+    if (csv !== undefined) writeWhole(csv, costCsv(priced));
     if (trace !== undefined) {
       const { perfettoTrace } = await import("../output/perfetto.ts");
       writeWhole(trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
     }
-    process.stdout.write(
-      json ? `${JSON.stringify(report.costJson(priced), null, 2)}\n` : `${report.costText(priced)}\n`,
-    );
+    process.stdout.write(json ? `${JSON.stringify(costJson(priced), null, 2)}\n` : `${costText(priced)}\n`);
     for (const file of [csv, trace]) if (file !== undefined) process.stderr.write(`written: ${file}\n`);
     if (verdict.fits) return;
-    process.stderr.write(`moge: out of memory: ${report.outOfMemory(verdict)}\n`);
+    process.stderr.write(`moge: out of memory: ${outOfMemory(verdict)}\n`);
     process.exitCode = exitCodes.usage;
   },
 };

@@ -9,8 +9,10 @@ import { experimentCommand } from "./experiment.ts";
 import { exitCodes, fail } from "./failure.ts";
 import { metricsCommand } from "./metrics.ts";
 import { routeCommand } from "./route.ts";
+import { planCommand } from "./plan.ts";
 import { runCommand } from "./run.ts";
 import { schemaCommand } from "./schema.ts";
+import { validateCommand } from "./validate.ts";
 
 const parser = yargs(hideBin(process.argv))
   .scriptName("moge")
@@ -24,6 +26,8 @@ const parser = yargs(hideBin(process.argv))
   .command(rulesCommand)
   .command(metricsCommand)
   .command(costCommand)
+  .command(planCommand)
+  .command(validateCommand)
   .option("debug", { type: "boolean", default: false, describe: "print stack traces", global: true })
   .demandCommand(1, "say what to do, for example: moge run quickstart")
   .strict()

@@ -39,11 +39,13 @@ const attention = (reason?: string) => {
   };
 };
 
-const tile = { rows: derived(128, TILES), columns: derived(256, TILES) };
+const CUBE = "the matrix unit takes 16 rows at a time: hw-native-sys/pto-isa (3186c381), cycles grow with ⌈M/16⌉";
+const rowStep = vendor(16, CUBE);
+const tile = { rows: derived(128, TILES), columns: derived(256, TILES), rowStep };
 
 /** Nothing was timed on these themselves: the constants of the 910C die are copied. */
 const copiedFromTheDie = (reason: string) => ({
-  tile: { rows: assumed(128, `${TILES}; ${reason}`), columns: assumed(256, `${TILES}; ${reason}`) },
+  tile: { rows: assumed(128, `${TILES}; ${reason}`), columns: assumed(256, `${TILES}; ${reason}`), rowStep },
   efficiency: {
     gemm: assumed(0.85, `${GEMM_FIT}; ${reason}`),
     groupedGemm: assumed(0.61, `${GROUPED_FIT}; ${reason}`),

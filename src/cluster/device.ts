@@ -20,7 +20,12 @@ export interface Device {
   readonly memoryBytes: Sourced<number>;
   readonly memoryBytesPerSecond: Sourced<number>;
   /** Output tile that one core computes at a time. */
-  readonly tile: { readonly rows: Sourced<number>; readonly columns: Sourced<number> };
+  readonly tile: {
+    readonly rows: Sourced<number>;
+    readonly columns: Sourced<number>;
+    /** Grouped products shrink the last tile of an expert in steps of so many rows; plain ones pad it. */
+    readonly rowStep: Sourced<number>;
+  };
   /** Achieved share: of the peak on whole tiles (gemm, groupedGemm; see kernels.ts), of the memory bandwidth. */
   readonly efficiency: {
     readonly gemm: Sourced<number>;

@@ -25,6 +25,17 @@ export interface ExpertSeconds {
   readonly combine: number;
 }
 
+/** The same for the slowest device alone. */
+export interface SlowestSeconds {
+  forward: number;
+  inputGradient: number;
+  weightGradient: number;
+  dispatch: number;
+  combine: number;
+  /** Assignments on the device that has most. */
+  hottestRows: number;
+}
+
 export class ExpertCost {
   private readonly job: Job;
   private readonly spans: LayoutSpans;
@@ -39,6 +50,8 @@ export class ExpertCost {
   /** Loads of one device's experts, largest first. */
   private readonly sorted: Float64Array;
   private readonly shape: ExpertShape;
+  /** Scratch of `slowest`, [D]. */
+  private readonly totals: Record<"rows" | "tiles" | "filled" | "deepest", Float64Array>;
 
   constructor(job: Job, spans: LayoutSpans) {
     const { model, layout } = job;
@@ -53,6 +66,8 @@ export class ExpertCost {
     this.nodeOf = this.unitOf.map((unit) => Math.floor(unit / inNode));
     this.sorted = new Float64Array(this.perDevice);
     this.shape = expertShape(job);
+    const scratch = () => new Float64Array(layout.expert);
+    this.totals = { rows: scratch(), tiles: scratch(), filled: scratch(), deepest: scratch() };
   }
 
   evaluate(profile: RoutingProfile): ExpertSeconds {
@@ -66,6 +81,63 @@ export class ExpertCost {
     return { rows, forward, inputGradient, weightGradient, dispatch, combine };
   }
 
+  /**
+   * What the slowest device takes, without the others: the same figures as the largest of `evaluate`, found by working
+   * out only those devices that could be slowest.
+   */
+  slowest(profile: RoutingProfile): SlowestSeconds {
+    const { picks } = profile;
+    const { perDevice, sorted, tokens, shape, devices, totals } = this;
+    const { rowStep, tileRows } = shape;
+    const { rows, tiles, filled, deepest } = totals;
+    const steps = 1 / rowStep;
+    let hottest = 0;
+    for (let d = 0; d < devices; d++) {
+      let r = 0;
+      let t = 0;
+      let n = 0;
+      let most = 0;
+      for (let e = d * perDevice; e < (d + 1) * perDevice; e++) {
+        const load = Math.floor(picks[e]! * tokens + 0.5);
+        if (load === 0) continue;
+        r += load;
+        t += Math.ceil(load * steps);
+        n++;
+        if (load > most) most = load;
+      }
+      rows[d] = r;
+      tiles[d] = (t * rowStep) / tileRows;
+      filled[d] = n;
+      deepest[d] = most;
+      if (r > rows[hottest]!) hottest = d;
+    }
+    const found: SlowestSeconds = {
+      forward: 0,
+      inputGradient: 0,
+      weightGradient: 0,
+      dispatch: 0,
+      combine: 0,
+      hottestRows: rows[hottest]!,
+    };
+    // Depth of the weight gradients' waves: at least the first, at most the second, for the larger of the two matrices.
+    const spare = shape.cores / Math.min(shape.downTiles, shape.gateUpTiles);
+    for (let i = 0; i < devices; i++) {
+      const d = i === 0 ? hottest : i <= hottest ? i - 1 : i;
+      if (rows[d] === 0) continue;
+      const isMost = d === hottest;
+      if (isMost || tiles[d]! > tiles[hottest]! || filled[d]! > filled[hottest]!) {
+        found.forward = Math.max(found.forward, forwardSeconds(shape, rows[d]!, tiles[d]!, filled[d]!));
+        found.inputGradient = Math.max(found.inputGradient, inputSeconds(shape, rows[d]!, tiles[d]!, filled[d]!));
+      }
+      if (isMost || rows[d]! + spare * deepest[d]! > rows[hottest]! || filled[d]! > filled[hottest]!) {
+        const count = sortLoads(picks, d * perDevice, perDevice, tokens, sorted);
+        found.weightGradient = Math.max(found.weightGradient, weightSeconds(shape, rows[d]!, sorted, count));
+      }
+    }
+    [found.dispatch, found.combine] = this.transfers(profile, rows);
+    return found;
+  }
+
   /** Fills in the seconds of each device. */
   private kernels(
     picks: Float64Array,
@@ -75,41 +147,21 @@ export class ExpertCost {
     weightOf: Float64Array,
   ): void {
     const { perDevice, sorted, tokens, shape } = this;
-    const { h, f, perRow, vector, tileRows } = shape;
+    const { rowStep, tileRows } = shape;
     for (let d = 0; d < rowsOf.length; d++) {
+      const filled = sortLoads(picks, d * perDevice, perDevice, tokens, sorted);
       let rows = 0;
       let tiles = 0;
-      let filled = 0;
-      for (let e = 0; e < perDevice; e++) {
-        const load = Math.round(picks[d * perDevice + e]! * tokens);
-        if (load === 0) continue;
-        rows += load;
-        tiles += Math.ceil(load / tileRows);
-        // Insertion sort, deepest first: weight gradients are as deep as their expert has tokens.
-        let at = filled++;
-        for (; at > 0 && sorted[at - 1]! < load; at--) sorted[at] = sorted[at - 1]!;
-        sorted[at] = load;
+      for (let i = 0; i < filled; i++) {
+        rows += sorted[i]!;
+        tiles += Math.ceil(sorted[i]! / rowStep);
       }
       rowsOf[d] = rows;
       if (rows === 0) continue;
-      // Rows are put in the order of the experts when they come in and back when they leave.
-      const moving = 2 * vector + 4 * rows * h * perRow;
-      // SwiGLU reads gate and up and writes their product; backward it also reads that gradient and writes two.
-      const swiglu = vector + 3 * rows * f * perRow;
-      const swigluBackward = vector + 5 * rows * f * perRow;
-      forwardOf[d] =
-        productSeconds(shape, rows, tiles, filled, 2 * f, h, shape.gateUpColumns) +
-        productSeconds(shape, rows, tiles, filled, h, f, shape.hColumns) +
-        swiglu +
-        moving;
-      inputOf[d] =
-        productSeconds(shape, rows, tiles, filled, f, h, shape.fColumns) +
-        productSeconds(shape, rows, tiles, filled, h, 2 * f, shape.hColumns) +
-        swigluBackward +
-        moving;
-      weightOf[d] =
-        gradientSeconds(shape, rows, sorted, filled, f, h, shape.downTiles) +
-        gradientSeconds(shape, rows, sorted, filled, h, 2 * f, shape.gateUpTiles);
+      tiles *= rowStep / tileRows;
+      forwardOf[d] = forwardSeconds(shape, rows, tiles, filled);
+      inputOf[d] = inputSeconds(shape, rows, tiles, filled);
+      weightOf[d] = weightSeconds(shape, rows, sorted, filled);
     }
   }
 
@@ -126,7 +178,7 @@ export class ExpertCost {
     const toDevices =
       deduplicate || dispatch === "hierarchical"
         ? profile.hits(this.unitOf, this.devices).map((hit) => hit * perRank * vector)
-        : rows.map((each) => (each / layout.expertTensor) * vector);
+        : scaled(rows, vector / layout.expertTensor);
     const gathered =
       layout.expertTensor === 1 ? 0 : gatherSeconds(Math.max(...rows) * vector, spans.expertTensor, topology);
     if (dispatch === "hierarchical") {
@@ -139,11 +191,18 @@ export class ExpertCost {
   }
 }
 
+function scaled(values: Float64Array, factor: number): Float64Array {
+  const result = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) result[i] = values[i]! * factor;
+  return result;
+}
+
 /** What the kernels of a device's experts have in common. */
 interface ExpertShape {
   readonly h: number;
   readonly f: number;
   readonly tileRows: number;
+  readonly rowStep: number;
   readonly cores: number;
   /** Tiles across a width. */
   readonly hColumns: number;
@@ -173,12 +232,13 @@ function expertShape({ device, model, layout, bytesPerValue, bytesPerGradient }:
     h,
     f,
     tileRows: tile.rows.value,
+    rowStep: tile.rowStep.value,
     cores: device.cores.value,
     hColumns: across(h),
     fColumns: across(f),
     gateUpColumns: across(2 * f),
-    downTiles: Math.ceil(f / tile.rows.value) * across(h),
-    gateUpTiles: Math.ceil(h / tile.rows.value) * across(2 * f),
+    downTiles: Math.ceil(f / tile.rowStep.value) * (tile.rowStep.value / tile.rows.value) * across(h),
+    gateUpTiles: Math.ceil(h / tile.rowStep.value) * (tile.rowStep.value / tile.rows.value) * across(2 * f),
     wave: waveSeconds(device, efficiency.groupedGemm.value),
     perRow: perByte * bytesPerValue,
     perByte,
@@ -187,6 +247,55 @@ function expertShape({ device, model, layout, bytesPerValue, bytesPerGradient }:
     vector: overheadSeconds.vectorKernel.value,
     p: device.blend.value,
   };
+}
+
+/**
+ * Loads of one device's experts, largest first: weight gradients are as deep as their expert has tokens.
+ * @returns how many have any
+ */
+function sortLoads(picks: Float64Array, from: number, count: number, tokens: number, sorted: Float64Array): number {
+  let filled = 0;
+  for (let e = from; e < from + count; e++) {
+    const load = Math.floor(picks[e]! * tokens + 0.5);
+    if (load === 0) continue;
+    let at = filled++;
+    for (; at > 0 && sorted[at - 1]! < load; at--) sorted[at] = sorted[at - 1]!;
+    sorted[at] = load;
+  }
+  return filled;
+}
+
+/** Rows are put in the order of the experts when they come in and back when they leave. */
+const movingSeconds = ({ h, vector, perRow }: ExpertShape, rows: number) => 2 * vector + 4 * rows * h * perRow;
+
+/** Gate and up, SwiGLU (reads two, writes one), down. */
+function forwardSeconds(shape: ExpertShape, rows: number, tiles: number, filled: number): number {
+  const { h, f, vector, perRow } = shape;
+  return (
+    productSeconds(shape, rows, tiles, filled, 2 * f, h, shape.gateUpColumns) +
+    productSeconds(shape, rows, tiles, filled, h, f, shape.hColumns) +
+    (vector + 3 * rows * f * perRow) +
+    movingSeconds(shape, rows)
+  );
+}
+
+/** Gradients of inputs; SwiGLU backward also reads its gradient and writes two. */
+function inputSeconds(shape: ExpertShape, rows: number, tiles: number, filled: number): number {
+  const { h, f, vector, perRow } = shape;
+  return (
+    productSeconds(shape, rows, tiles, filled, f, h, shape.fColumns) +
+    productSeconds(shape, rows, tiles, filled, h, 2 * f, shape.hColumns) +
+    (vector + 5 * rows * f * perRow) +
+    movingSeconds(shape, rows)
+  );
+}
+
+function weightSeconds(shape: ExpertShape, rows: number, sorted: Float64Array, filled: number): number {
+  const { h, f } = shape;
+  return (
+    gradientSeconds(shape, rows, sorted, filled, f, h, shape.downTiles) +
+    gradientSeconds(shape, rows, sorted, filled, h, 2 * f, shape.gateUpTiles)
+  );
 }
 
 /** `rows` tokens in `tiles` tiles of rows, of `filled` experts, through weights [depth, columns]. */

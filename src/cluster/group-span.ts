@@ -20,7 +20,13 @@ export function spanOf(group: readonly number[], topology: Topology): GroupSpan 
   const units: number[] = [];
   for (const { size } of topology.levels) {
     width *= size.value;
-    const outer = new Set(group.map((device) => Math.floor(device / width))).size;
+    let outer = 0;
+    let unit = -1;
+    for (const device of group) {
+      if (Math.floor(device / width) === unit) continue;
+      unit = Math.floor(device / width);
+      outer++;
+    }
     const inEach = occupied / outer;
     if (!Number.isInteger(inEach)) {
       throw new RangeError(

@@ -31,7 +31,8 @@ export function gemmSeconds({ rows, columns, depth }: Gemm, bytesPerValue: numbe
 
 /**
  * Seconds of one kernel that computes many products, one an expert: the tiles of all are pooled before they are cut
- * into waves, and an expert without tokens costs nothing, not even the reading of its weights.
+ * into waves, and an expert without tokens costs nothing, not even the reading of its weights. The last tile of an
+ * expert is only as high as its tokens need, in steps of the matrix unit (`tile.rowStep`).
  * overhead + (compute^p + memory^p)^(1/p), p the device's blend: the knee between reading weights and computing is
  * soft, and a few tokens an expert leave the kernel bound by the weights it reads.
  *
@@ -79,6 +80,9 @@ export function waveSeconds({ tile, cores, peakFlopsPerSecond }: Device, efficie
   return (cores.value * 2 * tile.rows.value * tile.columns.value) / (efficiency * peakFlopsPerSecond.value);
 }
 
+/** Rows up to the next whole step. */
+const stepped = (rows: number, step: number): number => Math.ceil(rows / step) * step;
+
 /**
  * Depths of the deepest tile of each wave, added up, the deepest tiles going first. Products of equal depth give
  * waves · depth. Weight gradients are as deep as their expert has tokens; sorting makes their sum rise with every
@@ -89,7 +93,7 @@ function depthOfWaves(gemms: readonly Gemm[], { tile, cores }: Device): number {
   let depths = 0;
   for (const { rows, columns, depth } of gemms.toSorted((a, b) => b.depth - a.depth)) {
     const startedBefore = Math.ceil(tiles / cores.value);
-    tiles += Math.ceil(rows / tile.rows.value) * Math.ceil(columns / tile.columns.value);
+    tiles += (stepped(rows, tile.rowStep.value) / tile.rows.value) * Math.ceil(columns / tile.columns.value);
     depths += (Math.ceil(tiles / cores.value) - startedBefore) * depth;
   }
   return depths;

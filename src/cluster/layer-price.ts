@@ -1,5 +1,5 @@
 /** Seconds of whole layers for one micro-batch, split into parts, under the routing and the slow devices of a block. */
-import { ExpertCost, type ExpertSeconds } from "./expert-cost.ts";
+import { ExpertCost, type ExpertSeconds, type SlowestSeconds } from "./expert-cost.ts";
 import type { Job, Routing } from "./job.ts";
 import { attentionCost, type BlockCost, embeddingCost, headCost, networkCost, routerCost } from "./layer-cost.ts";
 import { deviceAt, type LayoutSpans, strides } from "./layout.ts";
@@ -26,6 +26,15 @@ export interface LayerPrice {
   readonly experts?: ExpertSeconds;
 }
 
+/** Seconds of a layer for one micro-batch. */
+export interface LayerSeconds {
+  readonly forward: number;
+  readonly inputGradient: number;
+  readonly weightGradient: number;
+  /** Assignments on the hottest device. */
+  readonly hottestRows: number;
+}
+
 /** Speeds of a block: the slowest of its devices, and the slowest that stand for each expert-parallel rank. */
 interface BlockSpeeds {
   readonly slowest: number;
@@ -34,28 +43,50 @@ interface BlockSpeeds {
 
 const noExperts = { hottestRows: 0, hottestDevice: -1, imbalance: 1, dispatchSeconds: 0 };
 
+/** Kernels of a job's layers, before layers are laid on stages: schedules and recomputation change nothing in them. */
+export class LayerKernels {
+  readonly attention: BlockCost;
+  readonly denseNetwork: BlockCost | undefined;
+  readonly moe: readonly BlockCost[];
+  readonly experts: ExpertCost | undefined;
+  readonly embedding: BlockCost;
+  readonly head: BlockCost;
+  private readonly known = new WeakMap<RoutingProfile, SlowestSeconds>();
+
+  constructor(job: Job, spans: LayoutSpans) {
+    const { model } = job;
+    this.attention = attentionCost(job, spans);
+    this.denseNetwork = model.denseLayers > 0 ? networkCost(job, spans, model.denseHiddenSize, true) : undefined;
+    const shared = model.sharedHiddenSize > 0 ? [networkCost(job, spans, model.sharedHiddenSize, false)] : [];
+    this.moe = model.experts > 0 ? [this.attention, routerCost(job), ...shared] : [];
+    this.experts = model.experts > 0 ? new ExpertCost(job, spans) : undefined;
+    this.embedding = embeddingCost(job, spans);
+    this.head = headCost(job, spans);
+  }
+
+  /** What the slowest device of the group takes, remembered for each profile. */
+  slowest(profile: RoutingProfile): SlowestSeconds {
+    let seconds = this.known.get(profile);
+    if (seconds === undefined) {
+      seconds = this.experts!.slowest(profile);
+      this.known.set(profile, seconds);
+    }
+    return seconds;
+  }
+}
+
 export class LayerPrices {
   private readonly job: Job;
-  private readonly attention: BlockCost;
-  private readonly denseNetwork: BlockCost | undefined;
-  private readonly shared: BlockCost | undefined;
-  private readonly router: BlockCost | undefined;
-  private readonly experts: ExpertCost | undefined;
-  private readonly edges: { readonly embedding: BlockCost; readonly head: BlockCost };
+  private readonly kernels: LayerKernels;
   /** Devices of a stage that wait for one another within a micro-batch. */
   private readonly blockSize: number;
   private readonly blockCount: number;
   private readonly dual: boolean;
 
-  constructor(job: Job, spans: LayoutSpans) {
+  constructor(job: Job, kernels: LayerKernels) {
     const { model, layout } = job;
     this.job = job;
-    this.attention = attentionCost(job, spans);
-    this.denseNetwork = model.denseLayers > 0 ? networkCost(job, spans, model.denseHiddenSize, true) : undefined;
-    this.shared = model.sharedHiddenSize > 0 ? networkCost(job, spans, model.sharedHiddenSize, false) : undefined;
-    this.router = model.experts > 0 ? routerCost(job) : undefined;
-    this.experts = model.experts > 0 ? new ExpertCost(job, spans) : undefined;
-    this.edges = { embedding: embeddingCost(job, spans), head: headCost(job, spans) };
+    this.kernels = kernels;
     const replica = layout.tensor * layout.context;
     const sharing = model.experts > 0 ? layout.expert * layout.expertTensor : 1;
     this.blockSize = leastCommonMultiple(replica, sharing);
@@ -83,10 +114,61 @@ export class LayerPrices {
     return Array.from({ length: model.layers }, (_, layer) => {
       const speeds = this.speedsOf(block, Math.min(layout.pipeline - 1, Math.floor(layer / perStage)));
       if (layer < model.denseLayers) {
-        return this.priceOf(layer, "dense", [this.attention, this.denseNetwork!], speeds, undefined);
+        return this.priceOf(layer, "dense", this.denseBlocks(), speeds, undefined);
       }
       return this.moeLayer(layer, routing.profile(layer - model.denseLayers, block % routing.blocks), speeds, known);
     });
+  }
+
+  /**
+   * Seconds of all layers of a block without their split: the same sums as `layers`, several times faster. Only where
+   * no device is slow.
+   * @returns [layers] forward, backward for inputs and for weights
+   */
+  layerSeconds(block: number, routing: Routing): LayerSeconds[] {
+    const { model } = this.job;
+    const { kernels } = this;
+    const known = new Map<RoutingProfile, LayerSeconds>();
+    const dense = model.denseLayers > 0 ? this.quick(this.denseBlocks(), undefined) : undefined;
+    return Array.from({ length: model.layers }, (_, layer) => {
+      if (layer < model.denseLayers) return dense!;
+      const profile = routing.profile(layer - model.denseLayers, block % routing.blocks);
+      let seconds = known.get(profile);
+      if (seconds === undefined) {
+        seconds = this.quick(kernels.moe, kernels.slowest(profile));
+        known.set(profile, seconds);
+      }
+      return seconds;
+    });
+  }
+
+  private quick(blocks: readonly BlockCost[], experts: SlowestSeconds | undefined): LayerSeconds {
+    const { overlap, recompute } = this.job;
+    const { slowdown } = overlap;
+    const of = (part: "forward" | "inputGradient" | "weightGradient", exchange: number, extra: number) => {
+      let compute = extra + (experts?.[part] ?? 0);
+      let tensor = 0;
+      for (const block of blocks) {
+        compute += block[part].compute;
+        tensor += block[part].tensor;
+      }
+      const wanted = overlap.tensor * tensor + (this.dual ? 0 : overlap.expert * exchange);
+      return compute + tensor + exchange - Math.min(wanted, compute) * (1 - slowdown);
+    };
+    const exchange = experts === undefined ? 0 : experts.dispatch + experts.combine;
+    const cheap = recompute === "selective" ? blocks.reduce((sum, { cheapSeconds }) => sum + cheapSeconds, 0) : 0;
+    const forward = of("forward", exchange, 0);
+    const again = recompute === "full" ? forward : 0;
+    return {
+      forward,
+      inputGradient: of("inputGradient", exchange, cheap) + again,
+      weightGradient: of("weightGradient", 0, 0),
+      hottestRows: experts?.hottestRows ?? 0,
+    };
+  }
+
+  private denseBlocks(): BlockCost[] {
+    return [this.kernels.attention, this.kernels.denseNetwork!];
   }
 
   private moeLayer(
@@ -97,28 +179,27 @@ export class LayerPrices {
   ): LayerPrice {
     let experts = known.get(profile);
     if (experts === undefined) {
-      experts = this.experts!.evaluate(profile);
+      experts = this.kernels.experts!.evaluate(profile);
       known.set(profile, experts);
     }
-    const blocks = [this.attention, this.router!, ...(this.shared ? [this.shared] : [])];
-    return this.priceOf(layer, "moe", blocks, speeds, experts);
+    return this.priceOf(layer, "moe", this.kernels.moe, speeds, experts);
   }
 
   embedding(block: number): LayerPrice {
-    return this.priceOf(-1, "edge", [this.edges.embedding], this.speedsOf(block, 0), undefined);
+    return this.priceOf(-1, "edge", [this.kernels.embedding], this.speedsOf(block, 0), undefined);
   }
 
   /** Head and loss, and the layers of multi-token prediction with a head of their own each. */
   head(block: number, routing: Routing): LayerPrice[] {
     const { model, layout } = this.job;
     const speeds = this.speedsOf(block, layout.pipeline - 1);
-    const one = this.priceOf(-1, "edge", [this.edges.head], speeds, undefined);
+    const one = this.priceOf(-1, "edge", [this.kernels.head], speeds, undefined);
     const known = new Map<RoutingProfile, ExpertSeconds>();
     const last = model.layers - model.denseLayers - 1;
     const more = Array.from({ length: model.predictionLayers }, () =>
       model.experts > 0
         ? this.moeLayer(-1, routing.profile(last, block % routing.blocks), speeds, known)
-        : this.priceOf(-1, "edge", [this.attention, this.denseNetwork!], speeds, undefined),
+        : this.priceOf(-1, "edge", this.denseBlocks(), speeds, undefined),
     );
     return [one, ...more, ...more.map(() => one)];
   }
@@ -191,8 +272,9 @@ export class LayerPrices {
   private withOverlap(compute: number, tensor: number, exchange: number, wait: Waits, slowest: number): Parts {
     const { overlap } = this.job;
     const all = compute + wait.mean;
+    const longest = all + wait.hottest; // the slowest device decides how much there is to hide behind
     const wanted = overlap.tensor * tensor + (this.dual ? 0 : overlap.expert * exchange);
-    const hidden = Math.min(wanted, all);
+    const hidden = Math.min(wanted, longest);
     const slowCompute = (compute + hidden * overlap.slowdown) / slowest - (compute + hidden * overlap.slowdown);
     return {
       compute: all + hidden * overlap.slowdown,

@@ -3,7 +3,7 @@
  * states, activations, exchange buffers and logits. SIMULATED: sums of what the algorithm must keep; what an allocator,
  * a runtime or a communication library takes besides is not in them.
  */
-import { countParameters } from "./architecture.ts";
+import { countParameters, type ParameterCount } from "./architecture.ts";
 import { type Job, OPTIMIZER_BYTES } from "./job.ts";
 import { localHeads, routedTokensOf, tokensOf } from "./layer-cost.ts";
 import { pipelineShape } from "./layout.ts";
@@ -22,36 +22,51 @@ export interface StageMemory {
   readonly fullestLayer: number;
 }
 
-/** Layer indices at each position of a pass; padding layers are left out. */
-export function layersAtPositions(job: Job): number[][] {
+/** Where the layers of a job lie, and how many parameters that makes. */
+export interface StagePlacement {
+  /** [positions] layers of a pass; padding layers are left out */
+  readonly positions: readonly (readonly number[])[];
+  /** [stages] positions, of both passes */
+  readonly held: readonly (readonly number[])[];
+  /** [stages] parameters on one device: those that data-parallel devices copy, and those of experts */
+  readonly parameters: readonly StageParameters[];
+}
+
+export interface StageParameters {
+  readonly dense: number;
+  readonly expert: number;
+}
+
+export function placeStages(job: Job): StagePlacement {
   const { layout, model } = job;
   const shape = pipelineShape(layout, job.batch);
-  const positions = schedules[layout.schedule].positions(shape);
-  const each = (model.layers + layout.paddingLayers) / positions;
-  return Array.from({ length: positions }, (_, position) =>
+  const schedule = schedules[layout.schedule];
+  const count = schedule.positions(shape);
+  const each = (model.layers + layout.paddingLayers) / count;
+  const positions = Array.from({ length: count }, (_, position) =>
     Array.from({ length: each }, (__, i) => position * each + i).filter((layer) => layer < model.layers),
   );
-}
-
-/** Positions that a stage holds, of both passes. */
-export function positionsOf(job: Job, stage: number): number[] {
-  const shape = pipelineShape(job.layout, job.batch);
-  const schedule = schedules[job.layout.schedule];
-  const positions = Array.from({ length: schedule.positions(shape) }, (_, position) => position);
-  const passes = schedule.parameterCopies === 2 ? [0, 1] : [0];
-  return passes.flatMap((pass) => positions.filter((at) => schedule.deviceOf(pass, at, shape) === stage));
-}
-
-/** Parameters of one stage on one device: those that data-parallel devices copy, and those of experts. */
-export function stageParameters(job: Job, stage: number): { readonly dense: number; readonly expert: number } {
-  const { model, layout } = job;
+  const held: number[][] = Array.from({ length: layout.pipeline }, () => []);
+  for (let pass = 0; pass < schedule.parameterCopies; pass++) {
+    for (let position = 0; position < count; position++) {
+      held[schedule.deviceOf(pass, position, shape)]!.push(position);
+    }
+  }
   const counts = countParameters(model);
-  const layers = layersAtPositions(job);
-  const last = layers.length - 1;
+  return { positions, held, parameters: held.map((own) => parametersAt(job, counts, positions, own)) };
+}
+
+function parametersAt(
+  { model, layout }: Job,
+  counts: ParameterCount,
+  positions: readonly (readonly number[])[],
+  own: readonly number[],
+): StageParameters {
+  const last = positions.length - 1;
   let dense = 0;
   let expert = 0;
-  for (const position of positionsOf(job, stage)) {
-    for (const layer of layers[position]!) {
+  for (const position of own) {
+    for (const layer of positions[position]!) {
       dense += counts.attention / layout.tensor + 2 * model.hiddenSize;
       if (layer < model.denseLayers) dense += counts.denseNetwork / layout.tensor;
       else {
@@ -63,18 +78,14 @@ export function stageParameters(job: Job, stage: number): { readonly dense: numb
     if (position === 0) dense += table;
     if (position === last) {
       if (!model.tiedEmbedding || last > 0) dense += table;
-      dense += model.hiddenSize + predictionParameters(job, counts.prediction);
+      dense += model.hiddenSize;
+      const ofExperts = model.predictionLayers * model.experts * counts.oneExpert;
+      dense += (counts.prediction - ofExperts) / layout.tensor;
+      expert += ofExperts / layout.expert / layout.expertTensor;
     }
   }
   return { dense, expert };
 }
-
-/** Multi-token prediction lies on the last stage; its experts are shared out like the others. */
-const predictionParameters = ({ model, layout }: Job, parameters: number): number => {
-  if (model.predictionLayers === 0) return 0;
-  const experts = model.predictionLayers * model.experts * 3 * model.hiddenSize * model.expertHiddenSize;
-  return (parameters - experts) / layout.tensor + experts / layout.expert / layout.expertTensor;
-};
 
 /** Bytes that one layer keeps of a micro-batch until its backward pass. @param rows assignments on the hottest device */
 export function layerActivations(job: Job, layer: number, rows: number): number {
@@ -105,33 +116,35 @@ export function layerActivations(job: Job, layer: number, rows: number): number 
  * Memory of the fullest device of each stage.
  * @param rows [MoE layers] assignments on the hottest device of a layer
  */
-export function memoryOf(job: Job, rows: readonly number[]): StageMemory[] {
+export function memoryOf(job: Job, placement: StagePlacement, rows: readonly number[]): StageMemory[] {
   const { layout, batch, model } = job;
   const shape = pipelineShape(layout, batch);
   const schedule = schedules[layout.schedule];
-  const layers = layersAtPositions(job);
+  const keptByLayer = Array.from({ length: model.layers }, (_, layer) =>
+    layerActivations(job, layer, rows[layer - model.denseLayers] ?? 0),
+  );
   const states = layout.distributedOptimizer
     ? { dense: layout.data * layout.context, expert: expertCopies(job) }
     : { dense: 1, expert: 1 };
-  return Array.from({ length: layout.pipeline }, (_, stage) => {
-    const own = positionsOf(job, stage);
-    const { dense, expert } = stageParameters(job, stage);
-    const bytes = own
-      .flatMap((position) => layers[position]!)
-      .map((layer) => ({
-        layer,
-        bytes: layerActivations(job, layer, rows[layer - model.denseLayers] ?? 0),
-      }));
-    const fullest = bytes.reduce((most, each) => (each.bytes > most.bytes ? each : most), { layer: -1, bytes: 0 });
+  return placement.held.map((own, stage) => {
+    const { dense, expert } = placement.parameters[stage]!;
+    let kept = 0;
+    let fullestLayer = -1;
+    for (const position of own) {
+      for (const layer of placement.positions[position]!) {
+        kept += keptByLayer[layer]!;
+        if (keptByLayer[layer]! > (keptByLayer[fullestLayer] ?? 0)) fullestLayer = layer;
+      }
+    }
     // Chunks in flight differ by what they hold; each position is taken to be as full as the stage's average.
-    const perChunk = bytes.reduce((total, each) => total + each.bytes, 0) / own.length;
-    const activations = perChunk * chunksInFlight(schedule, stage, shape) + edgeActivations(job, own, layers.length);
+    const chunks = chunksInFlight(schedule, stage, shape);
+    const activations = (kept / own.length) * chunks + edgeActivations(job, own, placement.positions.length);
     const parameters = (dense + expert) * job.bytesPerValue;
     const gradients = (dense + expert) * job.bytesPerGradient;
     const optimizer = OPTIMIZER_BYTES * (dense / states.dense + expert / states.expert);
-    const buffers = transientBytes(job, fullest.layer, rows);
+    const buffers = transientBytes(job, fullestLayer, rows);
     const total = parameters + gradients + optimizer + activations + buffers;
-    return { stage, parameters, gradients, optimizer, activations, buffers, total, fullestLayer: fullest.layer };
+    return { stage, parameters, gradients, optimizer, activations, buffers, total, fullestLayer };
   });
 }
 

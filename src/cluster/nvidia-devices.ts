@@ -13,7 +13,11 @@ const H800_ATTENTION =
 const DEFINITION = "a definition: no overhead, no quantisation, memory that never limits";
 
 const common = {
-  tile: { rows: assumed(128, "the usual CUTLASS tile"), columns: assumed(256, "the usual CUTLASS tile") },
+  tile: {
+    rows: assumed(128, "the usual CUTLASS tile"),
+    columns: assumed(256, "the usual CUTLASS tile"),
+    rowStep: assumed(64, "rows of one Hopper matrix instruction"),
+  },
   blend: assumed(2, "copied from the Ascend 910C"),
   overheadSeconds: { matrixKernel: assumed(10e-6, GUESS), vectorKernel: assumed(2e-6, GUESS) },
 };
@@ -93,7 +97,7 @@ export const nvidiaDevices = {
     clockHertz: assumed(1e14 / 8192, `${DEFINITION}; the clock at which one core of 8192 FLOP a cycle has this peak`),
     memoryBytes: assumed(Number.MAX_VALUE, DEFINITION),
     memoryBytesPerSecond: assumed(Number.MAX_VALUE, DEFINITION),
-    tile: { rows: assumed(1, DEFINITION), columns: assumed(1, DEFINITION) },
+    tile: { rows: assumed(1, DEFINITION), columns: assumed(1, DEFINITION), rowStep: assumed(1, DEFINITION) },
     efficiency: {
       gemm: assumed(1, DEFINITION),
       groupedGemm: assumed(1, DEFINITION),

@@ -19,10 +19,6 @@ export interface RoutingProfile {
   hits(unitOf: Int32Array, units: number): Float64Array;
 }
 
-/** The distinct units a token touches, on average. */
-export const fanOut = (profile: RoutingProfile, unitOf: Int32Array, units: number): number =>
-  profile.hits(unitOf, units).reduce((total, hit) => total + hit, 0);
-
 /**
  * A profile known by the load of its experts alone. Picks are taken to be independent within each group; a group of
  * which a token takes k experts misses a unit with probability (1 − the unit's share of the group)^k.

@@ -243,14 +243,24 @@ export type ScheduleName = keyof typeof schedules;
 
 /** Most chunks whose activations a device keeps at once: from their forward until their last gradient. */
 export function chunksInFlight(schedule: Schedule, device: number, shape: PipelineShape): number {
+  // Once the pipeline is full nothing is added: four times its positions show all there is.
+  const enough = 4 * shape.pipeline * shape.virtual;
+  const microBatches = shape.microBatches <= enough ? shape.microBatches : enough;
+  const key = `${schedule.title} ${device} ${shape.pipeline} ${shape.virtual} ${microBatches}`;
+  const known = inFlight.get(key);
+  if (known !== undefined) return known;
   let kept = 0;
   let most = 0;
-  for (const slot of schedule.order(device, shape)) {
+  for (const slot of schedule.order(device, { ...shape, microBatches })) {
     for (const { kind } of slot) {
       if (kind === "forward") kept++;
       most = Math.max(most, kept);
     }
     for (const { kind } of slot) if (kind === "backward" || kind === "weight-gradient") kept--;
   }
+  inFlight.set(key, most);
   return most;
 }
+
+/** A search asks the same thousands of times. */
+const inFlight = new Map<string, number>();

@@ -11,9 +11,9 @@ import { commonLevel } from "./group-span.ts";
 import { type Job, OPTIMIZER_BYTES, type Routing } from "./job.ts";
 import { streamSeconds } from "./kernels.ts";
 import { tokensOf } from "./layer-cost.ts";
-import { type LayerPrice, LayerPrices } from "./layer-price.ts";
+import { LayerKernels, type LayerPrice, LayerPrices, type LayerSeconds } from "./layer-price.ts";
 import { devicesOf, type LayoutSpans, layoutSpans, pipelineShape } from "./layout.ts";
-import { layersAtPositions, memoryOf, positionsOf, type StageMemory, stageParameters } from "./memory.ts";
+import { memoryOf, placeStages, type StageMemory, type StagePlacement } from "./memory.ts";
 import { addParts, noParts, type Parts, scaledParts, secondsOf } from "./parts.ts";
 import { type PipelineShape, type Schedule, type ScheduleName, schedules, type Work } from "./schedules.ts";
 import { type PositionSeconds, playPipeline, type Timeline, workSeconds } from "./timeline.ts";
@@ -46,30 +46,95 @@ export interface PriceOptions {
   readonly events: boolean;
 }
 
+/** What jobs have in common that differ in schedule, chunks and recomputation alone. */
+export interface SharedKernels {
+  readonly spans: LayoutSpans;
+  readonly kernels: LayerKernels;
+}
+
+/** @throws RangeError if a group does not fill the topology evenly */
+export function sharedKernels(job: Job): SharedKernels {
+  const spans = layoutSpans(job.layout, job.topology);
+  return { spans, kernels: new LayerKernels(job, spans) };
+}
+
 /** All that the price of a job's step does not owe to routing, worked out once. */
 export class StepModel {
   private readonly job: Job;
   private readonly prices: LayerPrices;
+  private readonly placement: StagePlacement;
   private readonly tail: Parts;
   private readonly plan: PipelinePlan;
 
-  /** @throws RangeError if a group does not fill the topology evenly */
-  constructor(job: Job) {
-    const spans = layoutSpans(job.layout, job.topology);
+  /**
+   * @param shared what layouts that differ in schedule and recomputation alone have in common
+   * @throws RangeError if a group does not fill the topology evenly
+   */
+  constructor(job: Job, shared: SharedKernels = sharedKernels(job)) {
+    const { spans, kernels } = shared;
     this.job = job;
-    this.prices = new LayerPrices(job, spans);
-    this.tail = tailOf(job, spans);
-    this.plan = planOf(job, spans);
+    this.prices = new LayerPrices(job, kernels);
+    this.placement = placeStages(job);
+    this.tail = tailOf(job, spans, this.placement);
+    this.plan = planOf(job, spans, this.placement);
   }
 
   /** Seconds of a step under a routing, by the closed form; what searches and sweeps call a great many times. */
   seconds(routing: Routing): number {
-    let slowest = 0;
-    for (const block of this.prices.blocks(routing)) {
-      const layers = this.prices.layers(block, routing);
-      slowest = Math.max(slowest, closedForm(this.job, this.plan, this.chunks(layers, block, routing)).seconds);
+    return this.quick(routing).seconds;
+  }
+
+  /** The same, and bytes of memory of every stage. */
+  quick(routing: Routing): { readonly seconds: number; memory(): readonly StageMemory[] } {
+    const { job, placement } = this;
+    if (job.speeds.size > 0 || job.layout.schedule.startsWith("dualpipe")) {
+      const { seconds, memory } = this.price(routing, { events: false });
+      return { seconds, memory: () => memory };
     }
-    return slowest + secondsOf(this.tail);
+    let slowest = 0;
+    let layers: LayerSeconds[] = [];
+    for (const block of this.prices.blocks(routing)) {
+      const own = this.prices.layerSeconds(block, routing);
+      const seconds = this.quickSeconds(own, block, routing);
+      if (seconds > slowest) [slowest, layers] = [seconds, own];
+    }
+    const memory = () =>
+      memoryOf(
+        job,
+        placement,
+        layers.slice(job.model.denseLayers).map(({ hottestRows }) => hottestRows),
+      );
+    return { seconds: slowest + secondsOf(this.tail), memory };
+  }
+
+  /** The closed form without the split into parts. */
+  private quickSeconds(layers: readonly LayerSeconds[], block: number, routing: Routing): number {
+    const { schedule, shape, positions, held, messageSeconds } = this.plan;
+    const mean = { forward: 0, inputGradient: 0, weightGradient: 0, together: 0 };
+    const busy = positions.map((own, position) => {
+      const chunk = { forward: 0, inputGradient: 0, weightGradient: 0 };
+      const add = (seconds: PositionSeconds) => {
+        chunk.forward += seconds.forward;
+        chunk.inputGradient += seconds.inputGradient;
+        chunk.weightGradient += seconds.weightGradient;
+      };
+      for (const layer of own) add(layers[layer]!);
+      if (position === 0) add(edgeSeconds(this.prices.embedding(block)));
+      if (position === positions.length - 1)
+        for (const edge of this.prices.head(block, routing)) add(edgeSeconds(edge));
+      mean.forward += chunk.forward / positions.length;
+      mean.inputGradient += chunk.inputGradient / positions.length;
+      mean.weightGradient += chunk.weightGradient / positions.length;
+      return chunk.forward + chunk.inputGradient + chunk.weightGradient;
+    });
+    let longest = 0;
+    for (const stage of held)
+      longest = Math.max(
+        longest,
+        stage.reduce((sum, position) => sum + busy[position]!, 0),
+      );
+    const messages = 2 * (held.length - 1) * messageSeconds;
+    return longest * shape.microBatches + schedule.bubbleSeconds(shape, mean) + messages;
   }
 
   /** The slowest pipeline in full. */
@@ -99,7 +164,7 @@ export class StepModel {
       tokensPerSecondPerDevice: tokens / seconds / devices,
       utilisation: flops / seconds / (devices * job.device.peakFlopsPerSecond.value),
       layers: slowest.layers,
-      memory: memoryOf(job, rows),
+      memory: memoryOf(job, this.placement, rows),
       tailSeconds: secondsOf(this.tail),
       ...(played.timeline && { timeline: played.timeline }),
     };
@@ -117,6 +182,12 @@ export class StepModel {
     });
   }
 }
+
+const edgeSeconds = ({ forward, inputGradient, weightGradient }: LayerPrice): PositionSeconds => ({
+  forward: secondsOf(forward),
+  inputGradient: secondsOf(inputGradient),
+  weightGradient: secondsOf(weightGradient),
+});
 
 /** Prices one step of the slowest pipeline of a job. */
 export const priceStep = (job: Job, routing: Routing, options: PriceOptions): StepPrice =>
@@ -170,13 +241,13 @@ interface PipelinePlan {
   readonly messageSeconds: number;
 }
 
-function planOf(job: Job, spans: LayoutSpans): PipelinePlan {
+function planOf(job: Job, spans: LayoutSpans, { positions, held }: StagePlacement): PipelinePlan {
   const { layout, batch } = job;
   return {
     schedule: schedules[layout.schedule],
     shape: pipelineShape(layout, batch),
-    positions: layersAtPositions(job),
-    held: Array.from({ length: layout.pipeline }, (_, stage) => positionsOf(job, stage)),
+    positions,
+    held,
     messageSeconds: messageSeconds(job, spans),
   };
 }
@@ -261,14 +332,13 @@ function messageSeconds(job: Job, { nextStage }: LayoutSpans): number {
 }
 
 /** Reduces gradients, steps AdamW and gathers parameters, on the stage where that takes longest. */
-function tailOf(job: Job, spans: LayoutSpans): Parts {
+function tailOf(job: Job, spans: LayoutSpans, { parameters }: StagePlacement): Parts {
   const { layout, topology, device, bytesPerGradient, bytesPerValue, overlap } = job;
   let longest = noParts;
-  for (let stage = 0; stage < layout.pipeline; stage++) {
-    const { dense, expert } = stageParameters(job, stage);
-    const reduce = (parameters: number, span: LayoutSpans["data"]) =>
-      gatherSeconds(parameters * bytesPerGradient, span, topology) +
-      gatherSeconds(parameters * (layout.distributedOptimizer ? bytesPerValue : bytesPerGradient), span, topology);
+  for (const { dense, expert } of parameters) {
+    const reduce = (count: number, span: LayoutSpans["data"]) =>
+      gatherSeconds(count * bytesPerGradient, span, topology) +
+      gatherSeconds(count * (layout.distributedOptimizer ? bytesPerValue : bytesPerGradient), span, topology);
     const communication = reduce(dense, spans.data) + reduce(expert, spans.expertData);
     const copies = (span: LayoutSpans["data"]) =>
       layout.distributedOptimizer ? span.units.reduce((product, units) => product * units, 1) : 1;

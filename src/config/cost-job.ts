@@ -26,14 +26,31 @@ export interface CostJob {
   readonly job: Job;
 }
 
-/** @throws ConfigError with every problem found */
-export function resolveCost(source: ConfigSource): CostJob {
+/** Where a search starts. */
+const noDegrees = {
+  tensor: 1,
+  pipeline: 1,
+  virtual: 1,
+  data: undefined,
+  context: 1,
+  expert: 1,
+  expertTensor: 1,
+  schedule: "1f1b",
+  paddingLayers: 0,
+} as const;
+
+/**
+ * @param forSearch the degrees of the layout are going to be searched: those of the config do not count
+ * @throws ConfigError with every problem found
+ */
+export function resolveCost(source: ConfigSource, { forSearch = false } = {}): CostJob {
   const layer = readLayers(source);
-  const config = check(costSchema, layer);
+  const checked = check(costSchema, layer);
+  const config = forSearch ? { ...checked, layout: { ...checked.layout, ...noDegrees } } : checked;
   const { model, problems } = architectureOf(config.model);
   refuseContradictions([...problems, ...plainProblems(config)], layer);
   const job = jobOf(config, model!);
-  refuseContradictions(jobProblems(config, job), layer);
+  if (!forSearch) refuseContradictions(jobProblems(config, job), layer);
   return { config, job };
 }
 
@@ -146,7 +163,7 @@ function architectureOf(config: CostConfig["model"]): { model?: Architecture; pr
     }
   }
   const base: Architecture = preset === undefined ? blank(config) : architectures[preset];
-  const given = Object.fromEntries(Object.entries(sizes).filter(([, value]) => value !== undefined));
+  const given = Object.fromEntries(Object.entries<unknown>(sizes).filter(([, value]) => value !== undefined));
   const changed: Architecture = { ...base, ...given, title: title ?? base.title };
   const hasOwnHeads = heads !== undefined || keyValueHeads !== undefined || headSize !== undefined;
   if (hasOwnHeads && base.attention.kind === "latent") {

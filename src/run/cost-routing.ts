@@ -1,6 +1,7 @@
 /** The routing of a cost config: synthetic, read from a table, or trained on the spot. */
 
 import type { Routing } from "../cluster/job.ts";
+import type { Layout } from "../cluster/layout.ts";
 import { profileOfLoads } from "../cluster/routing-profile.ts";
 import { type CostJob, isSynthetic, layeredRouting, syntheticRouting } from "../config/cost-job.ts";
 import { ConfigError } from "../config/problem.ts";
@@ -20,6 +21,23 @@ export async function openRouting({ config, job }: CostJob, say: (text: string) 
     return layeredRouting(title, profiles, layers);
   }
   return trained(routing.run!, routing.variant, { config, job }, say);
+}
+
+/** The routing under every layout of a search: synthetic skew depends on how many devices share the experts. */
+export async function openPlannedRouting(
+  { config, job }: CostJob,
+  say: (text: string) => void,
+): Promise<(layout: Layout) => Routing> {
+  if (job.model.experts > 0 && !isSynthetic(config.routing.kind)) {
+    const routing = await openRouting({ config, job }, say);
+    return () => routing;
+  }
+  const known = new Map<number, Routing>();
+  return (layout) => {
+    const routing = known.get(layout.expert) ?? syntheticRouting(config, { ...job, layout });
+    known.set(layout.expert, routing);
+    return routing;
+  };
 }
 
 function problem(key: string, where: string, message: string): ConfigError {

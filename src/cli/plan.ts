@@ -1,0 +1,62 @@
+/** `moge plan`: searches parallel layouts for a job and ranks those that fit into memory. */
+import type { CommandModule } from "yargs";
+import { path } from "./cost.ts";
+import { exitCodes, UsageError } from "./failure.ts";
+import { setOption } from "./options.ts";
+
+interface Arguments {
+  config: string;
+  set: string[];
+  top: number;
+  prune: boolean;
+  json: boolean;
+  csv?: string;
+}
+
+/** More lines than anybody reads. */
+const MOST_SHOWN = 50;
+
+export const planCommand: CommandModule<object, Arguments> = {
+  command: "plan <config>",
+  describe: "search the fastest parallel layout that fits",
+  builder: (yargs) =>
+    yargs
+      .positional("config", { type: "string", demandOption: true, describe: "a file, or a packaged cost config" })
+      .option("set", { ...setOption, describe: "override a value, e.g. --set cluster.devices=64" })
+      .option("top", { type: "number", default: 10, requiresArg: true, describe: "layouts shown" })
+      .option("prune", {
+        type: "boolean",
+        default: false,
+        describe: "skip what cannot fit: less recomputation than one that does not",
+      })
+      .option("json", { type: "boolean", default: false, describe: "print the layouts shown as JSON" })
+      .option("csv", { type: "string", requiresArg: true, coerce: path("csv"), describe: "write all candidates here" }),
+  handler: async ({ config: name, set, top, prune, json, csv }) => {
+    if (!(Number.isInteger(top) && top >= 1 && top <= MOST_SHOWN)) {
+      throw new UsageError(`--top: expected a whole number from 1 to ${MOST_SHOWN}`);
+    }
+    const { readCostConfig } = await import("../host/read-cost-config.ts");
+    const { config, job } = await readCostConfig(name, set, true);
+    const [{ defaultGrid, searchLayouts }, { openPlannedRouting }, { writeWhole }, { planCsv, planText }] =
+      await Promise.all([
+        import("../cluster/plan.ts"),
+        import("../run/cost-routing.ts"),
+        import("../host/whole-file.ts"),
+        import("../output/plan-report.ts"),
+      ]);
+    const routingOf = await openPlannedRouting({ config, job }, (text) => process.stderr.write(`${text}\n`));
+    const result = searchLayouts(job, defaultGrid(job), routingOf, { prune, spreadGroups: config.layout.spreadGroups });
+    const { tried, refused, pruned, candidates } = result;
+    const fitting = candidates.filter(({ fits }) => fits);
+    if (csv !== undefined) writeWhole(csv, planCsv(result));
+    const shown = fitting.slice(0, top);
+    process.stdout.write(json ? `${JSON.stringify(shown, null, 2)}\n` : `${planText(config.name, job, shown)}\n`);
+    const left = `${tried} combinations: ${refused} contradict themselves, ${pruned} pruned, ${fitting.length} of ${candidates.length} fit into ${(job.device.memoryBytes.value / 1e9).toFixed(0)} GB`;
+    process.stderr.write(`${left}${csv === undefined ? "" : `; all candidates are in ${csv}`}\n`);
+    if (fitting.length > 0) return;
+    process.stderr.write(
+      `moge: no layout ${candidates.length === 0 ? "is free of contradictions; choose another number of devices or global batch" : "fits into memory; use more devices"}\n`,
+    );
+    process.exitCode = exitCodes.usage;
+  },
+};
