@@ -10,6 +10,7 @@ const rooms = [
   "src/data/",
   "src/config/",
   "src/engine/",
+  "src/price\\.ts$",
   "src/simulate\\.ts$",
   "src/experiment/",
   "src/host/",

@@ -2,19 +2,17 @@
  * The waist: `simulate` yields one plain, serialisable `Step` at a time. Above it nothing formats; below it nothing
  * waits, logs or opens anything. Node pulls it in a loop, a page one step a frame, a test three of them.
  */
-import { type Cluster, type LayerTime, priceMoeLayer } from "./cluster/moe-layer.ts";
-import { clusterOf } from "./cluster/presets.ts";
-import { layersFor, TokenPool, type TokenPoolState } from "./cluster/projection.ts";
-import type { RunConfig, TargetConfig } from "./config/schema.ts";
+import { TokenPool, type TokenPoolState } from "./cluster/projection.ts";
+import type { RunConfig } from "./config/schema.ts";
 import { cosineOfTurns } from "./core/elementary.ts";
-import { randomStream } from "./core/random.ts";
-import { mean, sum } from "./core/statistics.ts";
+import { mean } from "./core/statistics.ts";
 import type { TokenSource } from "./data/source.ts";
-import type { Engine, EngineState, RoutedLayer, TrainingResult } from "./engine/engine.ts";
+import type { Engine, EngineState, RoutedLayer } from "./engine/engine.ts";
 import { comparisonMetrics } from "./metrics/comparison-metrics.ts";
 import { inspectRouting, measureRouting, type RoutingMeasures } from "./metrics/routing-metrics.ts";
 import { deviceLoad } from "./placement/device-load.ts";
 import { placements } from "./placement/placements.ts";
+import { priceStep, type SimulatedStep } from "./price.ts";
 import { type Choice, countLoad } from "./routing/assignment.ts";
 
 /** One optimizer step, measured. */
@@ -79,29 +77,6 @@ interface RoutingProbe {
   readonly step: number;
   /** [MoE layers, domains] */
   readonly layers: readonly (readonly Choice[])[];
-}
-
-/**
- * SIMULATED seconds of the target's MoE layers, summed over them; one that several trained layers stand for takes the
- * mean of what each of them makes of it. compute + wait + communication = step.
- */
-export interface SimulatedStep {
-  readonly stepSeconds: number;
-  /** Expert compute of the mean device. */
-  readonly computeSeconds: number;
-  /** How much longer the hottest device computes than the mean one. */
-  readonly waitSeconds: number;
-  /** Dispatch and combine all-to-all, forward and backward. */
-  readonly communicationSeconds: number;
-  readonly layers: readonly PricedLayer[];
-}
-
-/** One target layer under the routing of one trained layer. */
-export interface PricedLayer {
-  readonly targetLayer: number;
-  /** Index among the trained MoE layers. */
-  readonly trainedLayer: number;
-  readonly time: LayerTime;
 }
 
 /** What a run carries from step to step beside its engine. Plain data once saved. */
@@ -260,44 +235,4 @@ function saturations(probes: readonly RoutingProbe[], experts: number): Saturati
       return { step, layer, saturation: mean(ofDomains) };
     }),
   );
-}
-
-/** Pools the step's choices, draws the target's tokens from them and prices its layers. */
-function priceStep(
-  config: RunConfig,
-  target: TargetConfig,
-  step: number,
-  { layers }: TrainingResult,
-  pools: TokenPool[],
-): SimulatedStep | undefined {
-  if (layers.length === 0) return undefined;
-  const { experts } = config.model;
-  layers.forEach((routed, i) => {
-    pools[i] ??= new TokenPool(target.window, routed.assignment.slots);
-    pools[i].add(routed.assignment);
-  });
-  const deviceOf = placements[config.cluster.placement].place(experts, target.expertParallel);
-  const cluster: Cluster = clusterOf(config.cluster);
-  const price = (targetLayer: number, trainedLayer: number): PricedLayer => {
-    const random = randomStream(config.seed, "projection", step, targetLayer, trainedLayer);
-    const traffic = pools[trainedLayer]!.project(random, {
-      ...target,
-      ranks: target.expertParallel,
-      deviceOf,
-      experts,
-    });
-    return { targetLayer, trainedLayer, time: priceMoeLayer(target, { ...traffic, deviceOf }, cluster) };
-  };
-  const priced = Array.from({ length: target.layers }, (_, targetLayer) =>
-    layersFor(targetLayer, target.layers, layers.length).map((trainedLayer) => price(targetLayer, trainedLayer)),
-  );
-  const total = (part: (time: LayerTime) => number) =>
-    sum(priced.map((standing) => mean(standing.map(({ time }) => part(time)))));
-  return {
-    stepSeconds: total((time) => time.stepSeconds),
-    computeSeconds: total((time) => time.meanComputeSeconds),
-    waitSeconds: total((time) => time.waitSeconds),
-    communicationSeconds: total((time) => time.communicationSeconds),
-    layers: priced.flat(),
-  };
 }

@@ -82,6 +82,18 @@ describe("simulate", () => {
     expect(two.steps[0]!.simulated!.stepSeconds).to.be.above(1.5 * one.steps[0]!.simulated!.stepSeconds);
   });
 
+  it("lets experts compute all of a padded capacity, and sends as much as without", async () => {
+    const priced = async (pad: boolean) =>
+      (await pull(tinyConfig("topk", `router.capacity={factor: 4, pad: ${pad}}`))).steps;
+    const [bare, padded] = [await priced(false), await priced(true)];
+    bare.forEach(({ simulated }, i) => {
+      const [own, other] = [simulated!, padded[i]!.simulated!];
+      expect(other.communicationSeconds).to.equal(own.communicationSeconds);
+      expect(other.computeSeconds).to.be.above(own.computeSeconds);
+      expect(other.waitSeconds).to.be.closeTo(0, 1e-12); // both devices hold four experts of one size now
+    });
+  });
+
   it("draws other tokens for the target at each step", async () => {
     const { steps } = await pull(tinyConfig("moge", "training.learningRate=1e-30", "target.window=1"));
     expect(new Set(steps.map(({ simulated }) => simulated!.layers[0]!.time.hottestComputeSeconds)).size).to.be.above(1);

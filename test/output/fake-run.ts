@@ -3,7 +3,8 @@ import type { RunConfig } from "../../src/config/schema.ts";
 import { type Random, randomStream } from "../../src/core/random.ts";
 import type { WrittenVariant } from "../../src/output/columns.ts";
 import { RunWriter } from "../../src/output/run-writer.ts";
-import type { LayerStep, SimulatedStep, Step } from "../../src/simulate.ts";
+import type { SimulatedStep } from "../../src/price.ts";
+import type { LayerStep, Step } from "../../src/simulate.ts";
 
 interface Manner {
   /** Spread of the logarithm of expert popularity, at the start and at the end. */
