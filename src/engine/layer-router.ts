@@ -78,6 +78,8 @@ export class LayerRouter {
   private readonly config: RunConfig;
   private readonly layer: number;
   private readonly promises: RouterPromises;
+  /** Whether the router, or who finds room, is drawn. */
+  private readonly draws: boolean;
   private readonly routings: readonly Routing[];
   private lossSum = 0;
 
@@ -92,6 +94,7 @@ export class LayerRouter {
     this.memory = memory;
     this.shape = shape;
     this.promises = routerNamed(settings.selection).promises;
+    this.draws = this.promises.stochastic === true || settings.capacity?.order === "random";
     this.isTokenwise = this.promises.perToken && !this.promises.stochastic && settings.capacity === undefined;
     this.routings = memory.places.map(({ assignment, chosen }) => {
       const common = { shape, settings, scores, chosen, assignment };
@@ -177,7 +180,7 @@ export class LayerRouter {
     return {
       training,
       bias: this.memory.bias,
-      ...(promises.stochastic && { random: randomStream(config.seed, "router", layer, ...when, first) }),
+      ...(this.draws && { random: randomStream(config.seed, "router", layer, ...when, first) }),
       ...(promises.needs?.includes("tokenIds") && {
         tokenIds: ofTokens((sequence, position) => tokens[sequence * (context + 1) + position]!),
       }),

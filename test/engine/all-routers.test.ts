@@ -49,6 +49,7 @@ const cases: Record<string, Changes> = {
     balance: [switchLoss],
     training: twoRanks,
   },
+  "capacity in random order": { router: { capacity: { ...capacity, order: "random" } }, training: twoRanks },
   "capacity of devices": { router: { selection: "moge", capacity: { ...capacity, level: "device", factor: 0.5 } } },
   "learned expert scale": {
     router: { selection: "moge", normalisation: "none", expertScale: "learned" },
