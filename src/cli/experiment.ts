@@ -9,7 +9,7 @@ import { exitCodes, UsageError } from "./failure.ts";
 import { resultOptions, setOption } from "./options.ts";
 
 type Tables = Readonly<Record<string, readonly Row[]>>;
-type AnyExperiment = Experiment<Record<string, number>, Tables>;
+type AnyExperiment = Experiment<Record<string, number>, Tables, Tables | Promise<Tables>>;
 
 /** What a file of `experiments/` exports. */
 interface ExperimentFile {
@@ -47,7 +47,7 @@ export const experimentCommand: CommandModule<object, Arguments> = {
     const directory = claimRunDirectory(results, name, stringify(options), force);
     let claims: CheckedClaim[];
     try {
-      const tables = experiment.run(options);
+      const tables = await experiment.run(options);
       claims = await writeExperiment(directory.partial, experiment, options, tables, figures?.(tables));
       completeRunDirectory(directory);
     } catch (error) {

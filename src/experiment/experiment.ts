@@ -9,13 +9,14 @@ export interface Claim<Tables> {
   holds(tables: Tables): boolean;
 }
 
-export interface Experiment<Options, Tables extends Readonly<Record<string, readonly Row[]>>> {
+/** @typeParam Returned a promise of the tables where models are trained first */
+export interface Experiment<Options, Tables extends Readonly<Record<string, readonly Row[]>>, Returned = Tables> {
   /** The file's name, and that of its folder under results. */
   readonly name: string;
   readonly title: string;
   readonly question: string;
   readonly defaults: Options;
   /** Pure: the same options give the same tables, to the bit. */
-  run(options: Options): Tables;
+  run(options: Options): Returned;
   readonly claims: readonly Claim<Tables>[];
 }

@@ -23,7 +23,7 @@ export interface CheckedClaim {
  */
 export async function writeExperiment<Options extends Readonly<Record<string, number>>, T extends Tables>(
   directory: string,
-  { name, title, question, claims }: Experiment<Options, T>,
+  { name, title, question, claims }: Omit<Experiment<Options, T>, "run">,
   options: Options,
   tables: T,
   figures: ExperimentFigures = {},

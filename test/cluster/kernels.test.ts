@@ -87,7 +87,8 @@ describe("matrix product", () => {
 
 describe("grouped matrix product", () => {
   it("agrees with the slow twin that deals out every tile", () => {
-    const fastMemory = altered(b2, { memory: 1e9 });
+    const whole = { ...b2.tile, rowStep: { ...b2.tile.rowStep, value: 128 } }; // last tiles padded
+    const fastMemory = { ...altered(b2, { memory: 1e9 }), tile: whole };
     fc.assert(
       fc.property(anyGemms, (gemms) => {
         const filled = gemms.filter(({ rows }) => rows > 0);
@@ -95,6 +96,18 @@ describe("grouped matrix product", () => {
         expect(groupedGemmSeconds(gemms, BF16, fastMemory)).to.be.closeTo(expected, 1e-12);
       }),
     );
+  });
+
+  it("makes an expert's last tile only as high as its tokens need, in steps of 16 rows", () => {
+    const fast = altered(b2, { memory: 1e6 });
+    const experts = (count: number, rows: number) =>
+      groupedGemmSeconds(
+        Array.from({ length: count }, () => ({ rows, columns: 256, depth: 65536 })),
+        BF16,
+        fast,
+      );
+    expect(experts(8 * 24, 9)).to.be.closeTo(experts(24, 128), 1e-9); // eight strips of 16 rows make a tile
+    expect(experts(8 * 24, 17)).to.be.closeTo(experts(2 * 24, 128), 1e-9);
   });
 
   it("pools the tiles of all experts before cutting waves", () => {

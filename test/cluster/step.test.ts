@@ -1,0 +1,201 @@
+import { expect } from "chai";
+import { architectures } from "../../src/cluster/architectures.ts";
+import { devices } from "../../src/cluster/devices.ts";
+import type { Job, Routing } from "../../src/cluster/job.ts";
+import { skews } from "../../src/cluster/routing-profile.ts";
+import { priceStep, StepModel } from "../../src/cluster/step.ts";
+import { topologies } from "../../src/cluster/topologies.ts";
+import { plainLayout, routingOf, smallJob } from "./small-job.ts";
+
+const seconds = (job: Job, routing = routingOf({}, job)) => new StepModel(job).seconds(routing);
+const within = (change: Partial<Job>): Job => ({ ...smallJob, ...change });
+const layout = (change: Partial<typeof plainLayout>) => within({ layout: { ...plainLayout, ...change } });
+
+describe("the price of a step", () => {
+  const jobs: [string, Job][] = [
+    ["1F1B", smallJob],
+    ["interleaved", layout({ virtual: 2, schedule: "interleaved" })],
+    ["ZB-1P", layout({ schedule: "zb-1p" })],
+    ["DualPipe", layout({ schedule: "dualpipe" })],
+    ["DualPipeV", layout({ schedule: "dualpipe-v", virtual: 2 })],
+    ["no pipeline", layout({ pipeline: 1, data: 64 })],
+    ["TP 4", layout({ tensor: 4, data: 4 })],
+    ["overlap", within({ overlap: { tensor: 0.5, expert: 0.5, data: 0.5, slowdown: 0.25 } })],
+    ["full recomputation", within({ recompute: "full" })],
+    ["a slow device", within({ speeds: new Map([[3, 0.7]]) })],
+  ];
+  for (const [name, job] of jobs) {
+    it(`${name}: parts add up to the step, on every stage and in the mean`, () => {
+      for (const events of [false, true]) {
+        const { split, stages, seconds: whole } = priceStep(job, routingOf({ kind: "log-normal" }, job), { events });
+        for (const stage of [split, ...stages]) {
+          const sum = stage.compute + stage.communication + stage.hottestWait + stage.slowWait + stage.bubble;
+          expect(sum).to.be.closeTo(whole, 1e-9 * whole);
+          for (const part of Object.values(stage)) expect(part).to.be.at.least(0);
+        }
+      }
+    });
+  }
+
+  it("is the same by closed form and by events when all chunks are alike and messages are free", () => {
+    // Experts alone: no embedding and no head to speak of, so that all stages are alike.
+    for (const change of [{}, { virtual: 2, schedule: "interleaved" as const }, { schedule: "zb-1p" as const }]) {
+      const base = layout(change);
+      const job: Job = {
+        ...base,
+        device: devices.ideal,
+        topology: {
+          ...topologies.ideal,
+          levels: topologies.ideal.levels.map((level) => ({
+            ...level,
+            bytesPerSecond: { ...level.bytesPerSecond, value: 1e30 },
+          })),
+        },
+        model: { ...base.model, vocabulary: 1e-9 },
+      };
+      const closed = priceStep(job, routingOf({}, job), { events: false }).seconds;
+      const played = priceStep(job, routingOf({}, job), { events: true }).seconds;
+      expect(played / closed).to.be.closeTo(1, 1e-6); // the head keeps one tile
+    }
+  });
+
+  it("is the same with and without its split, whatever the routing", () => {
+    for (const [, job] of jobs) {
+      for (const kind of Object.keys(skews) as (keyof typeof skews)[]) {
+        const routing = routingOf({ kind }, job);
+        const full = priceStep(job, routing, { events: false });
+        const quick = new StepModel(job).quick(routing);
+        const sum = full.stages.reduce(
+          (most, stage) =>
+            Math.max(most, stage.compute + stage.communication + stage.hottestWait + stage.slowWait + stage.bubble),
+          0,
+        );
+        expect(quick.seconds).to.be.closeTo(sum, 1e-9 * sum);
+        expect(quick.memory()).to.deep.equal(full.memory);
+      }
+    }
+  });
+
+  it("waits for nobody when every device gets the same, and MoGE's groups on whole devices are such", () => {
+    expect(priceStep(smallJob, routingOf({}, smallJob), { events: true }).split.hottestWait).to.equal(0);
+    const pangu = within({ model: architectures["pangu-pro-moe-72b"] });
+    const grouped = priceStep(pangu, routingOf({ kind: "log-normal", sigma: 1 }, pangu, 8), { events: true });
+    for (const { imbalance } of grouped.layers) expect(imbalance).to.be.closeTo(1, 1e-3); // whole tokens
+    const free = priceStep(pangu, routingOf({ kind: "log-normal", sigma: 1 }, pangu, 1), { events: true });
+    expect(free.split.hottestWait).to.be.greaterThan(10 * grouped.split.hottestWait);
+  });
+
+  it("takes the FLOP of an ideal device over its peak, with nothing else to wait for", () => {
+    const job = layout({ pipeline: 1, data: 8, expert: 1 });
+    const dense: Job = {
+      ...job,
+      model: architectures["llama2-7b"],
+      device: devices.ideal,
+      batch: { ...job.batch, globalBatch: 8 },
+    };
+    const free = {
+      ...topologies.ideal,
+      levels: topologies.ideal.levels.map((level) => ({
+        ...level,
+        bytesPerSecond: { ...level.bytesPerSecond, value: 1e30 },
+      })),
+    };
+    const { utilisation } = priceStep(
+      { ...dense, topology: free },
+      routingOf({}, { ...dense, model: { ...dense.model, experts: 1, topK: 1 } }),
+      { events: true },
+    );
+    // Attention backward does five products for every two forward, half a pass more than is counted.
+    expect(utilisation).to.be.within(0.97, 1.0001);
+  });
+});
+
+describe("sensitivity of the step", () => {
+  const skewed = (job: Job) => routingOf({ kind: "log-normal", sigma: 0.7 }, job);
+  const base = seconds(smallJob, skewed(smallJob));
+
+  it("more bandwidth, more peak, more memory bandwidth and less latency never make it slower", () => {
+    const scaledLink = (key: "bytesPerSecond" | "efficiency" | "latencySeconds", by: number) =>
+      within({
+        topology: {
+          ...smallJob.topology,
+          levels: smallJob.topology.levels.map((level) => ({
+            ...level,
+            [key]: { ...level[key], value: level[key].value * by },
+          })),
+        },
+      });
+    const scaledDevice = (key: "peakFlopsPerSecond" | "memoryBytesPerSecond", by: number) =>
+      within({
+        device: { ...smallJob.device, [key]: { ...smallJob.device[key], value: smallJob.device[key].value * by } },
+      });
+    for (const job of [
+      scaledLink("bytesPerSecond", 2),
+      scaledLink("efficiency", 1.2),
+      scaledLink("latencySeconds", 0.5),
+      scaledDevice("peakFlopsPerSecond", 1.5),
+      scaledDevice("memoryBytesPerSecond", 1.5),
+    ]) {
+      expect(seconds(job, skewed(job))).to.be.below(base);
+    }
+  });
+
+  it("a hotter rank, more skew and slower devices never make it faster", () => {
+    const rising = (routings: Routing[]) => {
+      const all = routings.map((routing) => seconds(smallJob, routing));
+      all.forEach((each, i) => expect(each).to.be.at.least(all[i - 1] ?? 0));
+    };
+    rising([1, 1.1, 1.5, 2, 4, 8].map((factor) => routingOf({ kind: "hot-rank", factor }, smallJob)));
+    rising([0, 0.25, 0.5, 1, 2].map((exponent) => routingOf({ kind: "zipf", exponent }, smallJob)));
+    const slow = [1, 0.9, 0.5].map((speed) => seconds(within({ speeds: new Map([[0, speed]]) }), skewed(smallJob)));
+    slow.forEach((each, i) => expect(each).to.be.at.least(slow[i - 1] ?? 0));
+    expect(slow[2]).to.be.greaterThan(slow[0]!);
+  });
+
+  it("another topology, device, order of ranks, dispatch, batch and recomputation change it", () => {
+    const changed: Job[] = [
+      within({ topology: topologies["a3-measured"] }),
+      within({ device: devices["ascend-910b2"] }),
+      layout({ order: ["pipeline", "data", "tensor", "context"] }),
+      within({ dispatch: "hierarchical" }),
+      within({ dispatch: "all-gather" }),
+      within({ deduplicate: true }),
+      within({ recompute: "selective" }),
+      within({ recompute: "full" }),
+      within({ batch: { ...smallJob.batch, sequence: 8192 } }),
+      within({ bytesPerGradient: 2 }),
+      within({ overlap: { ...smallJob.overlap, expert: 0.5 } }),
+      within({ overlap: { ...smallJob.overlap, data: 0.5 } }),
+      layout({ expert: 16 }),
+      layout({ expertTensor: 2 }),
+      layout({ distributedOptimizer: false }),
+      layout({ tensor: 4, data: 4, sequenceParallel: false }),
+    ];
+    for (const job of changed) expect(seconds(job, skewed(job))).to.not.equal(base);
+  });
+});
+
+describe("memory", () => {
+  const total = (job: Job, routing = routingOf({}, job)) =>
+    Math.max(...priceStep(job, routing, { events: false }).memory.map((stage) => stage.total));
+
+  it("has 18 bytes a parameter, or 6 + 12/DP with a distributed optimizer", () => {
+    const job = layout({ pipeline: 1, data: 8, expert: 1, distributedOptimizer: false });
+    const dense: Job = { ...job, model: architectures["llama2-7b"], batch: { ...job.batch, globalBatch: 8 } };
+    const states = (each: Job) => {
+      const [stage] = priceStep(each, routingOf({}, smallJob), { events: false }).memory;
+      return stage!.parameters + stage!.gradients + stage!.optimizer;
+    };
+    expect(states(dense)).to.equal(18 * 6_738_415_616);
+    const shared = { ...dense, layout: { ...dense.layout, distributedOptimizer: true } };
+    expect(states(shared)).to.equal((6 + 12 / 8) * 6_738_415_616);
+  });
+
+  it("shrinks with recomputation, grows with imbalance and with the micro-batch", () => {
+    const bytes = (["none", "selective", "full"] as const).map((recompute) => total(within({ recompute })));
+    expect(bytes[0]).to.be.greaterThan(bytes[1]!);
+    expect(bytes[1]).to.be.greaterThan(bytes[2]!);
+    expect(total(smallJob, routingOf({ kind: "hot-rank", factor: 3 }, smallJob))).to.be.greaterThan(total(smallJob));
+    expect(total(within({ batch: { ...smallJob.batch, microBatch: 2 } }))).to.be.greaterThan(total(smallJob));
+  });
+});
