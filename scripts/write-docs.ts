@@ -1,16 +1,22 @@
 /**
- * Writes what the documentation takes from the code: the JSON Schema of configs, the columns of the CSV files, and the
- * tables of routers, rules and metrics.
+ * Writes what the documentation takes from the code: the JSON Schemas of configs, the columns of the CSV files, the
+ * tables of routers, rules and metrics, and the README's table of published figures beside the model's.
  */
+import { readFileSync } from "node:fs";
+import * as z from "zod/mini";
+import { costSchema } from "../src/config/cost-schema.ts";
 import { configJsonSchema } from "../src/config/resolve.ts";
 import { writeWhole } from "../src/host/whole-file.ts";
 import { metricSections, routerSections, ruleSections } from "../src/output/catalogue.ts";
 import { sectionsMarkdown } from "../src/output/catalogue-text.ts";
 import { columnDocumentation } from "../src/output/column-documentation.ts";
 import { presetDifferences } from "../src/output/preset-differences.ts";
+import { validationMarkdown } from "../src/output/validation-report.ts";
+import { validate } from "../src/validation/validation.ts";
 
 /** Path → content; a test holds the files to it. */
 export const generatedFiles = {
+  "configs/cost.schema.json": `${JSON.stringify({ title: "moge cost config", ...z.toJSONSchema(costSchema, { io: "input" }) }, null, 2)}\n`,
   "configs/moge.schema.json": `${JSON.stringify(configJsonSchema(), null, 2)}\n`,
   "docs/columns.md": `# The CSV files of a run
 
@@ -48,6 +54,17 @@ device i in a batch.
 ${sectionsMarkdown(metricSections())}`,
 };
 
+/** Between these the README has the table of `moge validate`. */
+const markers = ["<!-- validation -->", "<!-- /validation -->"] as const;
+
+function readmeWithValidation(): string {
+  const readme = readFileSync("README.md", "utf8");
+  const [from, to] = markers.map((marker) => readme.indexOf(marker)) as [number, number];
+  if (from < 0 || to < from) throw new Error(`README.md: ${markers.join(" … ")} is missing`);
+  return `${readme.slice(0, from + markers[0].length)}\n\n${validationMarkdown(validate())}\n\n${readme.slice(to)}`;
+}
+
 if (import.meta.filename === process.argv[1]) {
   for (const [path, content] of Object.entries(generatedFiles)) writeWhole(path, content);
+  writeWhole("README.md", readmeWithValidation());
 }

@@ -55,11 +55,6 @@ describe("a cost config", () => {
       "cluster.device=ascend-910b33",
     ],
     [
-      "experts without a routing",
-      /routing\.kind: say how tokens are spread over experts; uniform, if/,
-      "routing.kind=null",
-    ],
-    [
       "devices that do not divide",
       /17 devices do not divide evenly by tensor 1 · pipeline 2 · context 1 = 2/,
       "cluster.devices=17",
@@ -126,6 +121,12 @@ describe("a cost config", () => {
       expect(problems.split("\n").length).to.be.at.most(2);
     });
   }
+
+  it("refuses experts without a routing: nothing is uniform unless it is told to be", () => {
+    expect(problemsOf(good.replace("routing: { kind: uniform }", ""))).to.match(
+      /routing\.kind: say how tokens are spread over experts; uniform, if/,
+    );
+  });
 
   it("says which sizes a model without a preset lacks", () => {
     expect(problemsOf("name: a\nmodel: { layers: 2, hiddenSize: 64 }")).to.match(
