@@ -137,6 +137,7 @@ export function figures({ steps }: StepTimeTables): ExperimentFigures {
             type: "quantitative",
             title: "devices",
             scale: { type: "log", base: 2, domain: [64, 4096] },
+            axis: { values: [64, 256, 1024, 4096] },
           },
           y: { field: "simulated_step_seconds", type: "quantitative", title: "step, s", scale: { zero: false } },
           color: { field: "variant", type: "nominal", scale: colour, legend: { title: null, orient: "bottom" } },

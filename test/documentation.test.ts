@@ -66,7 +66,7 @@ describe("the documentation", () => {
   it("names keys that the config knows", () => {
     const keys = [...readme.matchAll(/--set ([\w.]+)=/g)].map(([, key]) => key!);
     expect(keys.length).to.be.at.least(1);
-    const schema = generatedFiles["configs/moge.schema.json"];
+    const schema = generatedFiles["configs/moge.schema.json"] + generatedFiles["configs/cost.schema.json"];
     for (const key of keys.flatMap((path) => path.split(".")).filter((part) => !/^\d+$/.test(part))) {
       expect(schema, key).to.include(`"${key}"`);
     }

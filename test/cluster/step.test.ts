@@ -143,12 +143,12 @@ describe("sensitivity of the step", () => {
   it("a hotter rank, more skew and slower devices never make it faster", () => {
     const rising = (routings: Routing[]) => {
       const all = routings.map((routing) => seconds(smallJob, routing));
-      all.forEach((each, i) => expect(each).to.be.at.least(all[i - 1] ?? 0));
+      for (const [i, each] of all.entries()) expect(each).to.be.at.least(all[i - 1] ?? 0);
     };
     rising([1, 1.1, 1.5, 2, 4, 8].map((factor) => routingOf({ kind: "hot-rank", factor }, smallJob)));
     rising([0, 0.25, 0.5, 1, 2].map((exponent) => routingOf({ kind: "zipf", exponent }, smallJob)));
     const slow = [1, 0.9, 0.5].map((speed) => seconds(within({ speeds: new Map([[0, speed]]) }), skewed(smallJob)));
-    slow.forEach((each, i) => expect(each).to.be.at.least(slow[i - 1] ?? 0));
+    for (const [i, each] of slow.entries()) expect(each).to.be.at.least(slow[i - 1] ?? 0);
     expect(slow[2]).to.be.greaterThan(slow[0]!);
   });
 
