@@ -42,7 +42,7 @@ function parseKnob(knob: Knob, text: string, where: string): KnobValue {
     throw new UsageError(`${where}: expected true or false`);
   }
   if (knob.kind === "choice") {
-    if (text in knob.options) return text;
+    if (Object.hasOwn(knob.options, text)) return text;
     const options = Object.keys(knob.options);
     throw new UsageError(`${where}: expected one of ${options.join(", ")}${didYouMean(text, options)}`);
   }

@@ -179,6 +179,7 @@ describe("moge route, routers, rules and metrics", () => {
     ["route logits.csv --set capacity.level=device", /^moge: capacity\.level is device; say how many devices/],
     ["route logits.csv --set sclae=2", /^moge: --set sclae=2: unknown key sclae, did you mean "scale"\?\n$/],
     ["route logits.csv --set scoreFunction=sigmoit", /expected one of softmax, .*did you mean "sigmoid"\?\n$/],
+    ["route logits.csv --set scoreFunction=constructor", /expected one of softmax, /],
     [
       "route logits.csv --router hash",
       /^moge: router hash goes by the tokenIds of the tokens, which logits\.csv does not/,
