@@ -5,7 +5,7 @@
 
 import { NO_EXPERT } from "../routing/assignment.ts";
 import { capacityLevels, capacityRules, dropOrders, tokenPriorities } from "../routing/capacity.ts";
-import { epsilonOf, normalisations } from "../routing/gates.ts";
+import { normalisations, scoreDivisor } from "../routing/gates.ts";
 import { deviationAt, noiseKinds } from "../routing/noise.ts";
 import { binsOf, optionsOf, type RouteFacts, type Routing } from "../routing/route.ts";
 import { routerNamed } from "../routing/routers.ts";
@@ -140,18 +140,14 @@ function capacityStep(journey: Journey): string[] {
 
 function weightsStep(journey: Journey): string[] {
   const { routing, token } = journey;
-  const { settings, assignment, scores, chosen, shape } = routing;
+  const { settings, assignment, scores, shape } = routing;
   const { normalisation, scale } = settings;
-  const summed = settings.capacity?.renormalise === false ? chosen : assignment.experts;
   const scoreOf = (expert: number) => scores[token * shape.experts + expert]!;
-  const sum = slotsOf(journey, summed).reduce(
-    (total, expert) => (expert === NO_EXPERT ? total : total + scoreOf(expert)),
-    0,
-  );
+  const divisor = scoreDivisor(routing, token);
   const lines = slotsOf(journey, assignment.experts).flatMap((expert, j) => {
     if (expert === NO_EXPERT) return [];
     const weight = assignment.weights[token * assignment.slots + j]!;
-    return [`w_${expert} = ${derivation(weight, scoreOf(expert), sum + epsilonOf(settings), scale)}`];
+    return [`w_${expert} = ${derivation(weight, scoreOf(expert), divisor, scale)}`];
   });
   const mass =
     lines.length === 0
@@ -173,8 +169,8 @@ function massOf({ routing: { assignment }, token }: Journey): number {
 function derivation(weight: number, score: number, divisor: number, scale: number): string {
   const isNear = (value: number) => Math.abs(value - weight) <= 1e-9 * Math.abs(weight);
   const times = scale === 1 ? "" : ` · ${figure(scale)}`;
-  if (isNear((score / divisor) * scale)) return `${figure(score)} / ${figure(divisor)}${times} = ${figure(weight)}`;
   if (isNear(score * scale)) return times === "" ? figure(weight) : `${figure(score)}${times} = ${figure(weight)}`;
+  if (isNear((score / divisor) * scale)) return `${figure(score)} / ${figure(divisor)}${times} = ${figure(weight)}`;
   return figure(weight);
 }
 

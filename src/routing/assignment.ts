@@ -15,6 +15,8 @@ export interface Choice {
   readonly slots: number;
   /** [T, slots] expert ids, or NO_EXPERT */
   readonly experts: Int32Array;
+  /** [T, slots] experts that a router considered but did not take, or NO_EXPERT; of routers that refuse some */
+  readonly refused?: Int32Array | undefined;
 }
 
 /** A choice with the weights of its experts. */
@@ -29,10 +31,16 @@ export interface TokenRange {
   readonly last: number;
 }
 
-/** All slots empty; weights in doubles. */
-export function emptyAssignment(tokens: number, slots: number): Assignment {
-  const experts = new Int32Array(tokens * slots).fill(NO_EXPERT);
-  return { tokens, slots, experts, weights: new Float64Array(tokens * slots) };
+/** All slots empty; weights in doubles. @param refuses whether the router refuses experts */
+export function emptyAssignment(tokens: number, slots: number, refuses = false): Assignment {
+  const empty = () => new Int32Array(tokens * slots).fill(NO_EXPERT);
+  return {
+    tokens,
+    slots,
+    experts: empty(),
+    refused: refuses ? empty() : undefined,
+    weights: new Float64Array(tokens * slots),
+  };
 }
 
 export function allTokens({ tokens }: Choice): TokenRange {

@@ -14,6 +14,8 @@ export const normalisations = {
     "divided by their sum over the chosen experts; with softmax scores this is the softmax over the chosen logits",
   "chosen-of-several":
     "as `chosen`, but a single expert keeps its score (Megatron-LM and DeepSeek's MoEGate with sigmoid scores)",
+  "chosen-euclidean":
+    "divided by the root of the sum of their squares over the chosen experts (OLMo-core and MegaBlocks, normalize_expert_weights 2; their 1 is `chosen`)",
   "straight-through":
     "1 for every chosen expert, while the gradient is that of the score itself: a straight-through estimator (Bengio et al. 2013, arXiv:1308.3432)",
 } as const;
@@ -54,32 +56,47 @@ export interface Gates {
 /** Writes the weights of the tokens of a range. */
 export function weigh(gates: Gates, { first, last }: TokenRange = allTokens(gates.assignment)): void {
   const { scale, expertScale } = gates.settings;
-  const { slots, experts, weights, tokens } = gates.assignment;
-  const width = gates.scores.length / tokens;
+  const { slots, experts, weights } = gates.assignment;
+  const shares = new Float64Array(slots);
   for (let t = first; t < last; t++) {
-    const share = sharesOf(gates, t, width);
-    for (let j = t * slots; j < (t + 1) * slots; j++) {
-      const expert = experts[j]!;
-      if (expert === NO_EXPERT) weights[j] = 0;
-      else weights[j] = share(t * width + expert) * scale * (expertScale === undefined ? 1 : expertScale[expert]!);
+    writeShares(gates, t, shares);
+    for (let j = 0; j < slots; j++) {
+      const expert = experts[t * slots + j]!;
+      const ofExpert = expertScale === undefined || expert === NO_EXPERT ? 1 : expertScale[expert]!;
+      weights[t * slots + j] = shares[j]! * scale * ofExpert;
     }
   }
 }
 
-/** From the place of a chosen expert in [T, N] to its weight before any scale. */
-function sharesOf(gates: Gates, token: number, width: number): (place: number) => number {
-  const { settings, logits, scores } = gates;
-  if (settings.normalisation === "straight-through") return () => 1;
-  if (!dividesBySum(gates)) return (place) => scores[place]!;
-  if (settings.scoreFunction !== "softmax") {
-    const divisor = sumOverSlots(gates, token, width, (place) => scores[place]!) + epsilonOf(settings);
-    return (place) => scores[place]! / divisor;
+/** The weights of one token before any scale. @param shares [slots] written, 0 in empty slots */
+function writeShares(gates: Gates, token: number, shares: Float64Array): void {
+  const { settings, assignment } = gates;
+  const { slots, experts, tokens } = assignment;
+  const row = (token * gates.scores.length) / tokens;
+  const divides = dividesBySum(gates);
+  // From the logits: softmax scores that vanish beside an expert not chosen still have their proportions.
+  const largest = divides && settings.scoreFunction === "softmax" ? largestLogit(gates, token, row) : undefined;
+  let sum = 0;
+  for (let j = 0; j < slots; j++) {
+    const slot = token * slots + j;
+    const expert = experts[slot]!;
+    const summed = divides ? summedExpert(gates, slot) : NO_EXPERT;
+    const value = expert === NO_EXPERT ? 0 : valueAt(gates, row + expert, largest);
+    shares[j] = value;
+    if (summed !== NO_EXPERT) {
+      const term = summed === expert ? value : valueAt(gates, row + summed, largest);
+      sum += isEuclidean(gates) ? term * term : term;
+    }
   }
-  // From the logits: scores that vanish beside an expert not chosen still have their proportions.
-  const largest = largestLogit(gates, token, width);
-  const ofLogit = (place: number) => exp(below(logits[place]!, largest));
-  const divisor = sumOverSlots(gates, token, width, ofLogit);
-  return (place) => ofLogit(place) / divisor;
+  if (!divides) return;
+  const divisor = (isEuclidean(gates) ? Math.sqrt(sum) : sum) + epsilonOf(settings);
+  for (let j = 0; j < slots; j++) if (experts[token * slots + j] !== NO_EXPERT) shares[j] = shares[j]! / divisor;
+}
+
+/** What a weight is in proportion to. @param largest logit of those that are summed, where it goes by the logits */
+function valueAt({ settings, logits, scores }: Gates, place: number, largest: number | undefined): number {
+  if (settings.normalisation === "straight-through") return 1;
+  return largest === undefined ? scores[place]! : exp(below(logits[place]!, largest));
 }
 
 /**
@@ -91,24 +108,25 @@ export function weighBackward(gates: Gates, token: number, weightGradient: Float
   const { scale, expertScale } = gates.settings;
   const { scores, assignment } = gates;
   const { slots, experts } = assignment;
-  const width = scoreGradient.length;
+  const row = token * scoreGradient.length;
+  let divisor = 1;
   const scaled = (j: number) => {
     const gradient = scale * weightGradient[j]!;
     return expertScale === undefined ? gradient : gradient * expertScale[experts[token * slots + j]!]!;
   };
-  let divisor = 1;
   if (dividesBySum(gates)) {
-    divisor = sumOverSlots(gates, token, width, (place) => scores[place]!) + epsilonOf(gates.settings);
+    divisor = scoreDivisor(gates, token);
     if (divisor === 0) return; // scores that have vanished move no more
     let mean = 0; // the weight gradients averaged with the normalised weights: what dividing by the sum takes back
     for (let j = 0; j < slots; j++) {
       const expert = experts[token * slots + j]!;
-      if (expert !== NO_EXPERT) mean += (scaled(j) * scores[token * width + expert]!) / divisor;
+      if (expert !== NO_EXPERT) mean += (scaled(j) * scores[row + expert]!) / divisor;
     }
-    const summed = summedExperts(gates);
     for (let j = token * slots; j < (token + 1) * slots; j++) {
-      const expert = summed[j]!;
-      if (expert !== NO_EXPERT) scoreGradient[expert] = scoreGradient[expert]! - mean / divisor;
+      const expert = summedExpert(gates, j);
+      if (expert === NO_EXPERT) continue;
+      const rise = isEuclidean(gates) ? scores[row + expert]! / divisor : 1; // of the divisor with the score
+      scoreGradient[expert] = scoreGradient[expert]! - (mean * rise) / divisor;
     }
   }
   for (let j = 0; j < slots; j++) {
@@ -123,46 +141,60 @@ export function weighBackward(gates: Gates, token: number, weightGradient: Float
  * @param scaleGradient [N] added to
  */
 export function expertScaleGradient(gates: Gates, token: number, weightGradient: Floats, scaleGradient: Floats): void {
-  const { slots, experts, tokens } = gates.assignment;
-  const width = gates.scores.length / tokens;
-  const share = sharesOf(gates, token, width);
+  const { slots, experts } = gates.assignment;
+  const shares = new Float64Array(slots);
+  writeShares(gates, token, shares);
   for (let j = 0; j < slots; j++) {
     const expert = experts[token * slots + j]!;
     if (expert === NO_EXPERT) continue;
-    const unscaled = gates.settings.scale * share(token * width + expert);
+    const unscaled = gates.settings.scale * shares[j]!;
     scaleGradient[expert] = scaleGradient[expert]! + weightGradient[j]! * unscaled;
   }
 }
 
 /** What is added to the sum of the chosen scores. A softmax over the chosen needs nothing. */
-export const epsilonOf = ({ scoreFunction, epsilon = DEFAULT_EPSILON }: Gates["settings"]): number =>
+const epsilonOf = ({ scoreFunction, epsilon = DEFAULT_EPSILON }: Gates["settings"]): number =>
   scoreFunction === "softmax" ? 0 : epsilon;
 
 function dividesBySum({ settings, assignment }: Gates): boolean {
   const { normalisation } = settings;
-  return normalisation === "chosen" || (normalisation === "chosen-of-several" && assignment.slots > 1);
+  if (normalisation === "chosen-of-several") return assignment.slots > 1;
+  return normalisation === "chosen" || normalisation === "chosen-euclidean";
 }
 
-/** [T, slots] the experts whose scores are added up. */
-const summedExperts = ({ settings, assignment, chosen }: Gates): Int32Array =>
-  settings.capacity?.renormalise === false ? chosen : assignment.experts;
+const isEuclidean = ({ settings }: Gates): boolean => settings.normalisation === "chosen-euclidean";
 
-function sumOverSlots(gates: Gates, token: number, width: number, valueAt: (place: number) => number): number {
-  const { slots } = gates.assignment;
-  const summed = summedExperts(gates);
+/**
+ * The expert of a slot of [T, slots] whose score is added up, or NO_EXPERT: where weights are shared before any is
+ * dropped, also one that was dropped or that the router refused.
+ */
+function summedExpert({ settings, assignment, chosen }: Gates, slot: number): number {
+  if (settings.capacity?.renormalise) return assignment.experts[slot]!;
+  const expert = chosen[slot]!;
+  return expert === NO_EXPERT ? (assignment.refused?.[slot] ?? NO_EXPERT) : expert;
+}
+
+/** What the scores of a token's experts are divided by; 1 where they are not. */
+export function scoreDivisor(gates: Gates, token: number): number {
+  if (!dividesBySum(gates)) return 1;
+  const { slots, tokens } = gates.assignment;
+  const row = (token * gates.scores.length) / tokens;
   let sum = 0;
   for (let j = token * slots; j < (token + 1) * slots; j++) {
-    if (summed[j] !== NO_EXPERT) sum += valueAt(token * width + summed[j]!);
+    const expert = summedExpert(gates, j);
+    if (expert === NO_EXPERT) continue;
+    const score = gates.scores[row + expert]!;
+    sum += isEuclidean(gates) ? score * score : score;
   }
-  return sum;
+  return (isEuclidean(gates) ? Math.sqrt(sum) : sum) + epsilonOf(gates.settings);
 }
 
-function largestLogit(gates: Gates, token: number, width: number): number {
+function largestLogit(gates: Gates, token: number, row: number): number {
   const { slots } = gates.assignment;
-  const summed = summedExperts(gates);
   let largest = Number.NEGATIVE_INFINITY;
   for (let j = token * slots; j < (token + 1) * slots; j++) {
-    if (summed[j] !== NO_EXPERT) largest = Math.max(largest, gates.logits[token * width + summed[j]!]!);
+    const expert = summedExpert(gates, j);
+    if (expert !== NO_EXPERT) largest = Math.max(largest, gates.logits[row + expert]!);
   }
   return largest;
 }

@@ -28,9 +28,11 @@ export const gshardTop2 = router({
     },
   },
   contradiction: (shape) => takesExactly(2, shape),
+  refuses: true,
   select(input, choice) {
     const { options, training = true, random } = input;
     selectTopK(input, choice);
+    choice.refused?.fill(NO_EXPERT, input.first * choice.slots, input.last * choice.slots);
     if (options.second === "all" || !training) return;
     for (let t = input.first; t < input.last; t++) {
       const [first, second] = [t * choice.slots, t * choice.slots + 1];
@@ -40,7 +42,9 @@ export const gshardTop2 = router({
       }
       const scoreOf = (slot: number) => input.scores[t * input.shape.experts + choice.experts[slot]!]!;
       const of = options.second === "random" ? scoreOf(first) + scoreOf(second) : 1;
-      if (!(2 * scoreOf(second) > random!.uniform() * of)) choice.experts[second] = NO_EXPERT;
+      if (2 * scoreOf(second) > random!.uniform() * of) continue;
+      if (choice.refused) choice.refused[second] = choice.experts[second]!;
+      choice.experts[second] = NO_EXPERT;
     }
   },
   explain({ options, scores, shape, training = true }, token, choice) {

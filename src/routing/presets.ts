@@ -171,7 +171,7 @@ export const routingPresets = {
     },
     source: "GShard, arXiv:2006.16668, algorithm 1",
     differs:
-      "the second expert is taken with probability min(1, 2 g₂); weights are shared before any is dropped. Of a token whose second is not taken the first has 1 here, where the paper's keeps g₁",
+      "the second expert is taken with probability min(1, 2 g₂); weights are shared before that and before any is dropped, so that a first expert left alone keeps g₁",
   },
   nllb: {
     settings: {

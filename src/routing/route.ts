@@ -56,7 +56,8 @@ export function slotsOf({ selection }: Pick<RoutingSettings, "selection">, shape
 
 /** Nothing routed yet, in doubles. @param logits [T, N] @param raw [T, N] for learned noise */
 export function newRouting(logits: Floats, shape: RouterShape, settings: RoutingSettings, raw?: Floats): Routing {
-  const assignment = emptyAssignment(logits.length / shape.experts, slotsOf(settings, shape));
+  const { refuses } = routerNamed(settings.selection);
+  const assignment = emptyAssignment(logits.length / shape.experts, slotsOf(settings, shape), refuses);
   const routing = {
     shape,
     settings,

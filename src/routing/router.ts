@@ -76,6 +76,8 @@ export interface Router<Table extends Knobs = Knobs> {
   noise?(options: KnobValues<Table>): NoiseSettings;
   /** What is wrong with these sizes, or undefined. Numbers in the text. */
   contradiction(shape: RouterShape, options: KnobValues<Table>): string | undefined;
+  /** It may consider an expert and not take it, and writes whom it refused; shared weights go by both. */
+  readonly refuses?: true;
   /** Places for experts that a token has; absent: K. */
   slots?(shape: RouterShape): number;
   /** Assignments that `tokens` tokens never exceed; absent: tokens · slots. */

@@ -79,17 +79,21 @@ function routed(settings: RoutingSettings, x = logits, more: RouteFacts = {}): R
 /** The formula, written out: scores of the experts that count, over their sum or not, times the scales. */
 function slowWeights({ settings, shape, scores, chosen, assignment }: Routing): Float64Array {
   const { slots, experts } = assignment;
-  const counted = settings.capacity?.renormalise === false ? chosen : experts;
+  const { refused } = assignment;
+  const considered = chosen.map((expert, slot) => (expert === NO_EXPERT && refused ? refused[slot]! : expert));
+  const counted = settings.capacity?.renormalise ? experts : considered;
   const divides =
     settings.normalisation === "chosen" || (settings.normalisation === "chosen-of-several" && shape.topK > 1);
+  const isEuclidean = settings.normalisation === "chosen-euclidean";
   return Float64Array.from(experts, (expert, slot) => {
     if (expert === NO_EXPERT) return 0;
     const token = Math.floor(slot / slots);
     const own = Array.from(counted.subarray(token * slots, (token + 1) * slots)).filter((e) => e !== NO_EXPERT);
     const scoreOf = (e: number) => scores[token * shape.experts + e]!;
     const total = own.reduce((all, e) => all + scoreOf(e), 0);
-    const share =
-      settings.normalisation === "straight-through" ? 1 : divides ? scoreOf(expert) / total : scoreOf(expert);
+    const length = Math.hypot(...own.map(scoreOf));
+    const divisor = divides ? total : isEuclidean ? length : 1;
+    const share = settings.normalisation === "straight-through" ? 1 : scoreOf(expert) / divisor;
     return share * settings.scale * (settings.expertScale?.[expert] ?? 1);
   });
 }
@@ -185,6 +189,7 @@ function weightsAgain(held: Routing, x: Float64Array, secondProjection = raw, sc
   score(again);
   again.chosen.set(held.chosen);
   again.assignment.experts.set(held.assignment.experts);
+  if (held.assignment.refused) again.assignment.refused!.set(held.assignment.refused);
   weigh(again);
   return again.assignment.weights;
 }
@@ -365,6 +370,30 @@ describe("GShard's second expert", () => {
       [3, 0.2],
     ] as const) {
       expect(taken.get(expert)).to.be.closeTo(p, error(p));
+    }
+  });
+
+  it("refused, leaves the first its own share of the two, 5/7; all of the weight where sums go over those that are left", () => {
+    for (const [renormalise, left] of [
+      [undefined, 5 / 7],
+      [false, 5 / 7],
+      [true, 1],
+    ] as const) {
+      const room = { ...capacity, rule: "fixed", factor: many, order: "choice" } as const;
+      const routing = newRouting(x, shape, {
+        selection: "gshard-top2",
+        options: { second: "random" },
+        scoreFunction: "softmax",
+        normalisation: "chosen",
+        scale: 1,
+        ...(renormalise !== undefined && { capacity: { ...room, renormalise } }),
+      });
+      route(routing, facts());
+      const { experts, weights } = routing.assignment;
+      for (let t = 0; t < many; t++) {
+        const isAlone = experts[2 * t + 1] === NO_EXPERT;
+        expect(weights[2 * t]).to.be.closeTo(isAlone ? left : 5 / 7, 1e-12);
+      }
     }
   });
 

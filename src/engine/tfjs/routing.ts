@@ -11,6 +11,7 @@ import type { RunConfig } from "../../config/schema.ts";
 import type { Floats } from "../../core/floats.ts";
 import { NO_EXPERT } from "../../routing/assignment.ts";
 import { slotsOf } from "../../routing/route.ts";
+import { routerNamed } from "../../routing/routers.ts";
 import { LayerRouter, type RoutedPass } from "../layer-router.ts";
 
 /** What weights are computed from. */
@@ -40,6 +41,7 @@ export function openRouter(config: RunConfig, layer: number, expertScale: Float3
   const matrix = () => new Float32Array(tokens * experts);
   const assigned = new Int32Array(places * tokens * slots);
   const chosen = config.router.capacity === undefined ? assigned : new Int32Array(assigned.length);
+  const refused = routerNamed(config.router.selection).refuses && new Int32Array(assigned.length);
   const weights = new Float32Array(assigned.length);
   const ofPlace = <Values extends Int32Array | Float32Array>(all: Values, place: number): Values =>
     all.subarray(place * tokens * slots, (place + 1) * tokens * slots) as Values;
@@ -50,7 +52,13 @@ export function openRouter(config: RunConfig, layer: number, expertScale: Float3
     noise: noise && { raw: learnsNoise ? matrix() : undefined, noisy: matrix(), draws: matrix() },
     scores: matrix(),
     places: Array.from({ length: places }, (_, place) => ({
-      assignment: { tokens, slots, experts: ofPlace(assigned, place), weights: ofPlace(weights, place) },
+      assignment: {
+        tokens,
+        slots,
+        experts: ofPlace(assigned, place),
+        refused: refused && ofPlace(refused, place),
+        weights: ofPlace(weights, place),
+      },
       chosen: ofPlace(chosen, place),
     })),
     sums: sumsOf(neededStatistics(rules), shape, (width) => new Float64Array(sequences * width)),

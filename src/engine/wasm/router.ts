@@ -11,6 +11,7 @@ import { balanceShape, noiseOf } from "../../config/router-settings.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import type { Floats } from "../../core/floats.ts";
 import type { Assignment } from "../../routing/assignment.ts";
+import { routerNamed } from "../../routing/routers.ts";
 import { LayerRouter, type RoutedPass, type RoutedPlace } from "../layer-router.ts";
 import type { Arena } from "./arena.ts";
 import { type Embedding, tokensOf } from "./embedding.ts";
@@ -31,6 +32,8 @@ export interface RouterPlan {
   readonly experts: Address;
   /** [places, T, slots] int32: before; the same where nothing drops */
   readonly chosen: Address;
+  /** [places, T, slots] int32; of routers that refuse experts */
+  readonly refused: Address | undefined;
   /** [places, T, slots] */
   readonly weights: Address;
   /** [S, width] float64 each */
@@ -93,6 +96,7 @@ export function planRouter(
     scores: matrix(),
     experts: assigned,
     chosen: config.router.capacity === undefined ? assigned : arena.words(ofPlaces),
+    refused: routerNamed(config.router.selection).refuses && arena.words(ofPlaces),
     weights: arena.words(ofPlaces),
     sums: Object.fromEntries(
       neededStatistics(settingsOfLayer(config.balance, layer)).map((statistic) => [
@@ -275,6 +279,7 @@ function placeOf(buffer: ArrayBufferLike, plan: RouterPlan, first: number, token
   const ids = (address: Address) => new Int32Array(buffer, address + 4 * first * slots, tokens * slots);
   const experts = ids(plan.experts);
   const weights = new Float32Array(buffer, plan.weights + 4 * first * slots, tokens * slots);
-  const assignment = { tokens, slots, experts, weights };
+  const refused = plan.refused === undefined ? undefined : ids(plan.refused);
+  const assignment = { tokens, slots, experts, refused, weights };
   return { assignment, chosen: plan.chosen === plan.experts ? experts : ids(plan.chosen) };
 }
