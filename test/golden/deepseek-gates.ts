@@ -1,4 +1,5 @@
 /** Family deepseek_group_limited_gates: the gates of DeepSeek's codes and of others that limit groups as they do. */
+import type { Normalisation } from "../../src/routing/gates.ts";
 import { routingPresets } from "../../src/routing/presets.ts";
 import type { Routing, RoutingSettings } from "../../src/routing/route.ts";
 import { type Adapter, type GoldenCase, type JsonObject, MalformedCase, matrixOf, numberOf } from "./golden-case.ts";
@@ -111,13 +112,21 @@ export function routeByGate({ source, params, input }: GoldenCase, choice?: Int3
   return routeBatch(values, { experts, topK, groups }, settings, { bias, choice });
 }
 
-/** OLMo-core: the scores are given, and a bias counts only where it is learned. */
+/** OLMo-core: the scores are given, and a bias counts only where it is learned; weights have length 1 in a p-norm, or their own. */
 function olmo({ params, input }: GoldenCase): Routing {
   const { values, sizes } = matrixOf(input, "scores");
   const bias = params["bias_gamma"] === null || params["bias_gamma"] === undefined ? undefined : biasOf(input);
   const shape = { experts: sizes.at(-1)!, topK: numberOf(params, "top_k"), groups: 1 };
-  return routeBatch(values, shape, routingPresets.olmo.settings, { bias, scored: true });
+  const norm = numberOf(params, "normalize_expert_weights", 0);
+  const normalisation = olmoNorms[norm];
+  if (normalisation === undefined) throw new MalformedCase(`normalize_expert_weights ${norm}: only 1 and 2 are known`);
+  // Given scores are all there is: none of their logits could say more.
+  const settings = { ...routingPresets.olmo.settings, normalisation, scoreFunction: "sigmoid", epsilon: 0 } as const;
+  return routeBatch(values, shape, settings, { bias, scored: true });
 }
+
+/** `normalize_expert_weights`, the p of a norm; null: none. */
+const olmoNorms: Readonly<Record<number, Normalisation>> = { 0: "none", 1: "chosen", 2: "chosen-euclidean" };
 
 export const deepseekGroupLimitedGates: Adapter = (golden) => ({
   fields: topkFields(golden.source.includes("OLMo") ? olmo(golden) : routeByGate(golden), golden.input),

@@ -9,6 +9,7 @@ import {
   asNumber,
   type GoldenCase,
   type JsonObject,
+  MalformedCase,
   type Matrix,
   matrixOf,
   numberOf,
@@ -111,11 +112,35 @@ function deepSpeedTopk(golden: GoldenCase) {
   return { ...deepSpeedFields(routing, golden, tokenOrderPlaces(routing)), l_aux: loss, grad_l_aux: gradient };
 }
 
-/** Padded tokens take no place, but count for the capacity. */
-function nllb({ params, input }: GoldenCase) {
+/** The draws of NLLB's policies for the second expert, by a word of their name. */
+const nllbPolicies = {
+  all: { second: "all", draws: undefined },
+  random: { second: "random-raw", draws: /rand|uniform|draw/ },
+  sampling: { second: "sampled", draws: /gumbel|noise/ },
+} as const;
+
+/** @throws MalformedCase where a policy draws and the case does not say what */
+function nllbSecond({ params, input }: GoldenCase) {
+  const policy = String(params["second_expert_policy"] ?? "all");
+  if (!Object.hasOwn(nllbPolicies, policy)) throw new MalformedCase(`second_expert_policy '${policy}' is none`);
+  const { second, draws } = nllbPolicies[policy as keyof typeof nllbPolicies];
+  if (draws === undefined) return { second, random: undefined };
+  const key = Object.keys(input).find((name) => draws.test(name));
+  if (key === undefined) throw new MalformedCase(`second_expert_policy ${policy} draws numbers that are not given`);
+  const { values } = matrixOf(input, key);
+  return { second, random: new GivenStream(second === "sampled" ? uniformsOfGumbel(values) : values) };
+}
+
+/**
+ * Padded tokens take no place, but count for the capacity. Policy `random` takes the second expert's score as it is
+ * for its weight, if weights are normalised before dropping: the source overwrites it.
+ */
+function nllb(golden: GoldenCase) {
+  const { params, input } = golden;
   const logits = matrixOf(input, "logits");
   const experts = logits.sizes.at(-1)!;
-  const preset = routingPresets.nllb.settings;
+  const { second, random } = nllbSecond(golden);
+  const preset = { ...routingPresets.nllb.settings, options: { second } };
   const fraction = numberOf(params, "moe_eval_capacity_token_fraction", -1);
   const given = asNumber(params["expert_capacity"]);
   const rule =
@@ -132,7 +157,13 @@ function nllb({ params, input }: GoldenCase) {
   };
   const ignored = params["router_ignore_padding_tokens"] === true;
   const padding = ignored ? undefined : paddingOf(input, logits.values.length / experts);
-  const routing = routeBatch(logits.values, { experts, topK: 2, groups: 1 }, { ...preset, capacity }, { padding });
+  const routing = routeBatch(
+    logits.values,
+    { experts, topK: 2, groups: 1 },
+    { ...preset, capacity },
+    { padding, random },
+  );
+  if (second === "random-raw" && !capacity.renormalise) leaveSecondsUnshared(routing);
   const kept = ascending(routing);
   return {
     capacity: capacityOf(routing, true),
@@ -142,6 +173,14 @@ function nllb({ params, input }: GoldenCase) {
     tokens_per_expert_kept: keptLoad(routing),
     num_dropped: countDropped(routing),
   };
+}
+
+function leaveSecondsUnshared({ assignment, scores, shape }: Routing): void {
+  const { slots, experts, weights } = assignment;
+  for (let slot = 1; slot < experts.length; slot += slots) {
+    const expert = experts[slot]!;
+    if (expert !== NO_EXPERT) weights[slot] = scores[Math.floor(slot / slots) * shape.experts + expert]!;
+  }
 }
 
 function tutel(golden: GoldenCase) {

@@ -2,7 +2,9 @@
  * Family megatron_router_end_to_end: Megatron-LM's TopKRouter in training, with its losses attached. Logits are
  * [seq, batch, N]; a token's number is s · batch + b.
  */
-import type { Routing } from "../../src/routing/route.ts";
+import { allTokens } from "../../src/routing/assignment.ts";
+import { computedRows } from "../../src/routing/capacity.ts";
+import { binsOf, type Routing } from "../../src/routing/route.ts";
 import {
   type Adapter,
   asNumber,
@@ -11,10 +13,11 @@ import {
   type JsonObject,
   matrixOf,
   numberOf,
+  type Produced,
 } from "./golden-case.ts";
 import { microBatchLoss, paddingOf, sequenceLoss, type WholeLoss, wholeZLoss } from "./megatron-aux-losses.ts";
 import { biasOf, megatronRoute, topkFields } from "./megatron-topk-routing.ts";
-import { equalParts, weightedSumGradient } from "./routed-batch.ts";
+import { ascending, equalParts, keptLoad, weightedSumGradient } from "./routed-batch.ts";
 import { sinkhornRoute } from "./sinkhorn.ts";
 import { megatronCapacity } from "./token-dropping.ts";
 
@@ -43,6 +46,7 @@ export const megatronRouterEndToEnd: Adapter = (given) => {
   return {
     fields: {
       ...topkFields(routing, input),
+      ...paddedFields(routing, golden),
       logged: Object.fromEntries(losses.map(({ logged, coefficient, loss }) => [logged, loss.loss / coefficient])),
       local_tokens_per_expert: countedLoad(routing, golden, experts),
       grad_total: equalParts(length, batch).map(({ first, last }) => gradient.slice(first, last)),
@@ -89,11 +93,42 @@ function lossesOf(golden: GoldenCase): { logged: string; coefficient: number; lo
   return z === 0 ? found : [{ logged: "z_loss", coefficient: z, loss: wholeZLoss(logits, golden, z) }, ...found];
 }
 
-/** Counted for the expert bias alone, where there is one; padding does not count. */
-function countedLoad({ assignment }: Routing, { params, input }: GoldenCase, experts: number): Float64Array {
+/**
+ * Padded to capacity, the map has every expert's whole capacity switched on: tokens of weight 0 which nothing fixes,
+ * so a case may leave them out or name any.
+ */
+function paddedFields(routing: Routing, { expected }: GoldenCase): Record<string, Produced> {
+  if (!routing.settings.capacity?.pad) return {};
+  const { experts: kept, weights } = ascending(routing);
+  const named = expected["experts"];
+  const weightOf = (token: number, expert: Json) => weights[token]![kept[token]!.indexOf(Number(expert))] ?? 0;
+  return {
+    tokens_per_expert: paddedLoad(routing),
+    experts: (theirs) => {
+      const wrong = kept.findIndex((own, t) => own.some((expert) => !((theirs as Json[][])[t] ?? []).includes(expert)));
+      return wrong === -1
+        ? undefined
+        : `token ${wrong}: expected ${JSON.stringify((theirs as Json[])[wrong])}, got ${kept[wrong]!.join(" ")}`;
+    },
+    ...(Array.isArray(named) && {
+      weights: named.map((row, t) => (row as Json[]).map((expert) => weightOf(t, expert))),
+    }),
+  };
+}
+
+/** Tokens that each expert has with those that pad it; there are no more than the batch has. */
+function paddedLoad(routing: Routing): Float64Array {
+  const { capacity } = binsOf(routing, routing.settings.capacity!, allTokens(routing.assignment));
+  return computedRows(keptLoad(routing), Math.min(capacity, routing.assignment.tokens), true);
+}
+
+/** Counted for the expert bias alone, where there is one; padded tokens do not count, those that pad an expert do. */
+function countedLoad(routing: Routing, { params, input }: GoldenCase, experts: number): Float64Array {
   const load = new Float64Array(experts);
   if (params["moe_router_enable_expert_bias"] !== true && !input["expert_bias"]) return load;
+  const { assignment } = routing;
   const padding = paddingOf(input, assignment.tokens);
+  if (routing.settings.capacity?.pad && !padding.includes(true)) return paddedLoad(routing);
   assignment.experts.forEach((expert, slot) => {
     if (expert >= 0 && !padding[Math.floor(slot / assignment.slots)]) load[expert]!++;
   });
