@@ -150,20 +150,25 @@ export interface DropInput extends TokenRange {
 
 /**
  * The place of each assignment of a range in the queue of its bin, in the order in which they are served.
+ * @param bins given a capacity, bins with room for all are not sorted: places then tell no more than who finds room
  * @returns [tokens of the range, slots]; −1 in empty slots
  */
 export function queuePlaces(
   assignment: Assignment,
-  { binOf, bins }: Pick<Bins, "binOf" | "bins">,
+  bins: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
   input: DropInput,
 ): Int32Array {
   const { experts, slots } = assignment;
   const from = input.first * slots;
   const places = new Int32Array((input.last - input.first) * slots).fill(-1);
-  const queued = new Int32Array(bins);
-  for (const slot of slotsInOrder(assignment, input)) {
+  const queued = new Int32Array(bins.bins);
+  const { order } = input.settings;
+  const byTokens = order === "token" || order === "choice";
+  const served = byTokens ? byToken(assignment, input) : byValue(assignment, bins, input);
+  for (let i = 0; i < served.length; i++) {
+    const slot = served[i]!;
     const expert = experts[slot]!;
-    if (expert !== NO_EXPERT) places[slot - from] = queued[binOf[expert]!]!++;
+    if (expert !== NO_EXPERT) places[slot - from] = queued[bins.binOf[expert]!]!++;
   }
   return places;
 }
@@ -181,21 +186,39 @@ export function dropOverflow(assignment: Assignment, bins: Bins, input: DropInpu
   });
 }
 
-/** Places in [T, slots], the first served first; equal values by place. */
-function slotsInOrder(assignment: Assignment, input: DropInput): Int32Array {
-  const { slots, experts, weights } = assignment;
-  const { settings, scores, first, last } = input;
-  const { order } = settings;
-  const width = scores.length / assignment.tokens;
-  if (order === "token" || order === "choice") return byToken(assignment, input);
-  const value = Float64Array.from({ length: (last - first) * slots }, (_, i) => {
+/**
+ * Places in [T, slots], bin after bin, in each the largest value first, equal ones by place; in bins with room for all
+ * by place, for sorting is what dropping costs.
+ */
+function byValue(
+  { slots, experts, weights, tokens }: Assignment,
+  { binOf, bins, capacity = 0 }: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
+  { settings, scores, random, first, last }: DropInput,
+): Int32Array {
+  const width = scores.length / tokens;
+  const value = new Float64Array((last - first) * slots);
+  const ends = new Int32Array(bins + 1); // of each bin and, before the first, of nothing
+  for (let i = 0; i < value.length; i++) {
     const slot = first * slots + i;
-    if (experts[slot] === NO_EXPERT) return Number.NEGATIVE_INFINITY;
-    if (order === "weight") return weights[slot]!;
-    if (order === "score") return scores[Math.floor(slot / slots) * width + experts[slot]!]!;
-    return input.random!.uniform();
-  });
-  return descending(value).map((i) => first * slots + i);
+    const expert = experts[slot]!;
+    if (expert === NO_EXPERT) continue;
+    ends[binOf[expert]! + 1]!++;
+    if (settings.order === "weight") value[i] = weights[slot]!;
+    else if (settings.order === "score") value[i] = scores[Math.floor(slot / slots) * width + expert]!;
+    else value[i] = random!.uniform();
+  }
+  for (let bin = 0; bin < bins; bin++) ends[bin + 1] = ends[bin + 1]! + ends[bin]!;
+  const order = new Int32Array(ends[bins]!);
+  const next = ends.slice();
+  for (let i = 0; i < value.length; i++) {
+    const expert = experts[first * slots + i]!;
+    if (expert !== NO_EXPERT) order[next[binOf[expert]!]!++] = i;
+  }
+  for (let bin = 0; bin < bins; bin++) {
+    if (ends[bin + 1]! - ends[bin]! <= capacity) continue;
+    order.subarray(ends[bin], ends[bin + 1]).sort((a, b) => value[b]! - value[a]! || a - b);
+  }
+  return order.map((i) => first * slots + i);
 }
 
 function byToken({ slots, tokens }: Choice, { settings, scores, first, last }: DropInput): Int32Array {

@@ -30,12 +30,15 @@ export const expertChoice = router({
     choice.experts.fill(NO_EXPERT, first * choice.slots, last * choice.slots);
     const count = tokensOfExpert(last - first, shape, options.tokensPerExpert);
     const filled = new Int32Array(last - first);
-    const tokens = Int32Array.from({ length: last - first }, (_, i) => first + i);
+    const column = new Float64Array(last - first);
     for (let expert = 0; expert < experts; expert++) {
-      const score = (token: number) => scores[token * experts + expert]!;
-      const best = tokens.slice().sort((a, b) => score(b) - score(a) || a - b);
-      for (const token of best.subarray(0, count)) {
-        choice.experts[token * choice.slots + filled[token - first]!++] = expert;
+      for (let i = 0; i < column.length; i++) column[i] = scores[(first + i) * experts + expert]!;
+      const least = column.toSorted()[column.length - count]!; // of those that it takes, the first of equal ones
+      let equal = count;
+      for (let i = 0; i < column.length; i++) if (column[i]! > least) equal--;
+      for (let i = 0; i < column.length; i++) {
+        if (column[i]! < least || (column[i] === least && equal-- <= 0)) continue;
+        choice.experts[(first + i) * choice.slots + filled[i]!++] = expert;
       }
     }
   },

@@ -63,34 +63,41 @@ export const groupLimited = router({
     const { shape, options } = input;
     const { experts, topK } = shape;
     const values = new Float64Array(experts);
+    const groups = new GroupComparison(shape, options);
     const open = new Float64Array(experts); // of the experts that may be chosen, as if they were the whole batch
+    const ids = new Int32Array(experts);
     const take = largestOf({ ...input, logits: open, scores: open, bias: undefined }, topK, choice);
     for (let t = input.first; t < input.last; t++) {
-      const isKept = compareInGroups(input, t, values);
-      const ids: number[] = [];
+      compareInGroups(input, t, values, groups);
+      let count = 0;
       for (let expert = 0; expert < experts; expert++) {
-        if (options.mask === "exclude" && !isKept[groupOf(expert, shape)]) continue;
-        open[ids.length] = values[expert]!;
-        ids.push(expert);
+        if (options.mask === "exclude" && !groups.isKept[groupOf(expert, shape)]) continue;
+        open[count] = values[expert]!;
+        ids[count++] = expert;
       }
       const at = t * choice.slots;
       choice.experts.fill(NO_EXPERT, at, at + topK); // stays where the groups hold fewer than K
-      take(0, 0, ids.length, at);
-      for (let j = at; j < at + topK; j++) choice.experts[j] = ids[choice.experts[j]!] ?? NO_EXPERT;
+      take(0, 0, count, at);
+      for (let j = at; j < at + topK; j++) {
+        const place = choice.experts[j]!;
+        if (place !== NO_EXPERT) choice.experts[j] = ids[place]!;
+      }
     }
   },
   explain(input, token) {
     const { shape, options } = input;
     const values = new Float64Array(shape.experts);
     writeValues(input, token, values);
-    const isKept = bestGroups(values, shape, options);
+    const groups = new GroupComparison(shape, options);
+    groups.compare(values);
     const size = shape.experts / shape.groups;
     return [
       `experts are compared by ${comparedValues[options.compare]}`,
       `group score: ${groupScores[options.groupScore]}`,
-      ...scoresOfGroups(values, shape, options).map(
+      ...Array.from(
+        groups.score,
         (score, g) =>
-          `group ${g}, experts ${g * size} … ${(g + 1) * size - 1}: ${numeral(score)}${isKept[g] ? ", kept" : ""}`,
+          `group ${g}, experts ${g * size} … ${(g + 1) * size - 1}: ${numeral(score)}${groups.isKept[g] ? ", kept" : ""}`,
       ),
       `the best ${options.limit} of ${shape.groups} groups are kept; ${groupMasks[options.mask]}`,
     ];
@@ -101,20 +108,21 @@ const groupOf = (expert: number, { experts, groups }: RouterShape): number => Ma
 
 /**
  * What a token's experts are compared by once its groups are picked.
- * @param values [N] written @returns [M] whether each group is picked
+ * @param values [N] written @param groups written
  */
 export function compareInGroups(
   input: SelectionInput<GroupLimitedOptions>,
   token: number,
   values: Float64Array,
-): boolean[] {
+  groups: GroupComparison = new GroupComparison(input.shape, input.options),
+): void {
   const { shape, options } = input;
   writeValues(input, token, values);
-  const isKept = bestGroups(values, shape, options);
+  groups.compare(values);
+  const masked = options.mask === "zero" ? 0 : Number.NEGATIVE_INFINITY;
   for (let expert = 0; expert < shape.experts; expert++) {
-    if (!isKept[groupOf(expert, shape)]) values[expert] = options.mask === "zero" ? 0 : Number.NEGATIVE_INFINITY;
+    if (!groups.isKept[groupOf(expert, shape)]) values[expert] = masked;
   }
-  return isKept;
 }
 
 /** What groups are compared by. @param values [N] written */
@@ -127,25 +135,52 @@ function writeValues(input: SelectionInput<GroupLimitedOptions>, token: number, 
   }
 }
 
-/** [M] */
-function scoresOfGroups(
-  values: Float64Array,
-  { groups, topK }: RouterShape,
-  { limit, groupScore }: GroupLimitedOptions,
-): number[] {
-  const size = values.length / groups;
-  const counted = { max: 1, "top-2-sum": 2, "top-share-sum": Math.floor(topK / limit) }[groupScore];
-  return Array.from({ length: groups }, (_, g) => {
-    const ascending = values.slice(g * size, (g + 1) * size).sort();
-    let sum = 0;
-    for (let i = 1; i <= Math.min(counted, size); i++) sum += ascending[size - i]!;
-    return sum;
-  });
-}
+/** The groups of one token after another, compared in place. */
+class GroupComparison {
+  /** [M] */
+  readonly score: Float64Array;
+  /** [M] 1 for a group that is among the best `limit`; equal ones by lower number */
+  readonly isKept: Uint8Array;
+  private readonly limit: number;
+  /** Of its experts, how many make the score of a group. */
+  private readonly counted: number;
+  private readonly best: Float64Array;
 
-/** [M] whether a group is among the best `limit`; equal ones by lower number. */
-function bestGroups(values: Float64Array, shape: RouterShape, options: GroupLimitedOptions): boolean[] {
-  const score = scoresOfGroups(values, shape, options);
-  const best = [...score.keys()].sort((a, b) => score[b]! - score[a]! || a - b).slice(0, options.limit);
-  return score.map((_, g) => best.includes(g));
+  constructor({ groups, experts, topK }: RouterShape, { limit, groupScore }: GroupLimitedOptions) {
+    const counted = { max: 1, "top-2-sum": 2, "top-share-sum": Math.floor(topK / limit) }[groupScore];
+    this.score = new Float64Array(groups);
+    this.isKept = new Uint8Array(groups);
+    this.limit = limit;
+    this.counted = Math.min(counted, experts / groups);
+    this.best = new Float64Array(this.counted);
+  }
+
+  /** @param values [N] */
+  compare(values: Float64Array): void {
+    const { score, isKept } = this;
+    const size = values.length / score.length;
+    for (let g = 0; g < score.length; g++) score[g] = this.sumOfBest(values, g * size, (g + 1) * size);
+    isKept.fill(0);
+    for (let kept = 0; kept < this.limit; kept++) {
+      let best = -1;
+      for (let g = 0; g < score.length; g++) {
+        if (!isKept[g] && (best === -1 || score[g]! > score[best]!)) best = g;
+      }
+      isKept[best] = 1;
+    }
+  }
+
+  /** Of values[from … to), largest first. */
+  private sumOfBest(values: Float64Array, from: number, to: number): number {
+    const { best, counted } = this;
+    best.fill(Number.NEGATIVE_INFINITY);
+    for (let i = from; i < to; i++) {
+      let slot = counted;
+      for (; slot > 0 && values[i]! > best[slot - 1]!; slot--) if (slot < counted) best[slot] = best[slot - 1]!;
+      if (slot < counted) best[slot] = values[i]!;
+    }
+    let sum = 0;
+    for (let i = 0; i < counted; i++) sum += best[i]!;
+    return sum;
+  }
 }
