@@ -1,7 +1,6 @@
 /** The table of balancing rules. A new one is one file beside this and one line here. */
 import type { GivenValues, KnobValues } from "../core/knob.ts";
-import type { RoutingSettings } from "../routing/route.ts";
-import { routerNamed } from "../routing/routers.ts";
+import { goesByBias, type RoutingSettings } from "../routing/route.ts";
 import { communicationLoss } from "./communication-loss.ts";
 import { deviceLoss } from "./device-loss.ts";
 import { expertParallelLoss } from "./expert-parallel-loss.ts";
@@ -60,9 +59,8 @@ export function contradictionOf(
   routing: RoutingSettings,
   shape: BalanceShape,
 ): string | undefined {
-  const { promises } = routerNamed(routing.selection);
-  if (isBias(setting) && !promises.biased)
-    return `${setting.rule} has no effect: router ${routing.selection} goes by no bias`;
+  if (isBias(setting) && !goesByBias(routing))
+    return `${setting.rule} has no effect: router ${routing.selection}, as it is set, goes by no bias`;
   const rule: BalancingLoss | BiasRule = balancingRules[setting.rule];
   return rule.contradiction?.(routing, shape, setting as never);
 }

@@ -1,13 +1,7 @@
 /** The settings of `moge route`: from its arguments to what the routing room takes, checked. */
-import type { Knobs } from "../core/knob.ts";
+import { defaultsOf, type Knobs, titlesOf } from "../core/knob.ts";
 import { placements } from "../placement/placements.ts";
-import {
-  type CapacitySettings,
-  capacityLevels,
-  capacityRules,
-  dropOrders,
-  tokenPriorities,
-} from "../routing/capacity.ts";
+import { type CapacitySettings, capacityContradiction, capacityKnobs } from "../routing/capacity.ts";
 import { DEFAULT_EPSILON, normalisations } from "../routing/gates.ts";
 import { type RoutingPreset, routingPresets } from "../routing/presets.ts";
 import { optionsOf, type RoutingCapacity, type RoutingSettings } from "../routing/route.ts";
@@ -36,13 +30,10 @@ export interface RoutePlan {
   readonly deviceOf: Int32Array | undefined;
 }
 
-const titles = (table: Readonly<Record<string, { readonly title: string }>>): Readonly<Record<string, string>> =>
-  Object.fromEntries(Object.entries(table).map(([name, { title }]) => [name, title]));
-
 /** What `--set` can change beside the router's own knobs. */
 export const routeKnobs = {
   "": {
-    scoreFunction: { kind: "choice", default: "softmax", options: titles(scoreFunctions), help: "logits to scores" },
+    scoreFunction: { kind: "choice", default: "softmax", options: titlesOf(scoreFunctions), help: "logits to scores" },
     normalisation: {
       kind: "choice",
       default: "chosen",
@@ -57,42 +48,11 @@ export const routeKnobs = {
       help: "added to a sum of scores before it divides; never to softmax scores",
     },
   },
-  capacity: {
-    rule: { kind: "choice", default: "megatron", options: titles(capacityRules), help: "how it is worked out" },
-    factor: {
-      kind: "number",
-      default: 1.25,
-      minimum: -1e9,
-      help: "capacity factor; of rule `fixed` the capacity itself",
-      source: "ST-MoE, arXiv:2202.08906, in training",
-    },
-    minimum: { kind: "number", default: 0, minimum: 0, whole: true, help: "what capacity never falls below" },
-    alignment: {
-      kind: "number",
-      default: 1,
-      minimum: 1,
-      whole: true,
-      help: "capacity is rounded up to a multiple of it",
-    },
-    level: { kind: "choice", default: "expert", options: capacityLevels, help: "who has a capacity" },
-    order: { kind: "choice", default: "weight", options: dropOrders, help: "which assignments stay" },
-    priority: {
-      kind: "choice",
-      default: "position",
-      options: tokenPriorities,
-      help: "which tokens are served first in the orders `token` and `choice`",
-    },
-    renormalise: {
-      kind: "boolean",
-      default: false,
-      help: "divide weights by the sum over the experts that are left, not over all that were chosen",
-    },
-    pad: { kind: "boolean", default: false, help: "experts compute their whole capacity; routes as without it" },
-  },
+  capacity: capacityKnobs,
 } as const satisfies Readonly<Record<string, Knobs>>;
 
-/** @param experts N of the file @throws UsageError where arguments contradict each other or the file */
-export function planRoute(args: RouteArguments, experts: number): RoutePlan {
+/** @param tokens,experts T and N of the file @throws UsageError where arguments contradict each other or the file */
+export function planRoute(args: RouteArguments, tokens: number, experts: number): RoutePlan {
   const preset: RoutingPreset | undefined =
     args.preset === undefined ? undefined : routingPresets[nameIn("preset", args.preset, routingPresets)];
   const selection = selectionOf(args, preset);
@@ -106,7 +66,7 @@ export function planRoute(args: RouteArguments, experts: number): RoutePlan {
     epsilon: DEFAULT_EPSILON,
   };
   const { devices, deviceOf } = devicesOf(args, shape);
-  const capacity = capacityOf(preset?.settings.capacity, given["capacity"]!);
+  const capacity = capacityOf(preset?.settings.capacity, given["capacity"]!, tokens, shape);
   if (capacity?.level === "device" && deviceOf === undefined) {
     throw new UsageError("capacity.level is device; say how many devices there are with --devices");
   }
@@ -162,18 +122,12 @@ export function devicesOf({ devices }: Pick<RouteArguments, "devices">, { expert
 function capacityOf(
   ofPreset: RoutingCapacity | undefined,
   given: Readonly<Record<string, unknown>>,
+  tokens: number,
+  shape: RouterShape,
 ): RoutingCapacity | undefined {
   if (ofPreset === undefined && Object.keys(given).length === 0) return undefined;
-  const defaults = Object.fromEntries(Object.entries(routeKnobs.capacity).map(([name, knob]) => [name, knob.default]));
-  const capacity = { ...defaults, ...ofPreset, ...given } as unknown as CapacitySettings;
-  const { rule, factor } = capacity;
-  if (rule !== "tutel" && factor <= 0) {
-    throw new UsageError(
-      `capacity.factor is ${factor}; expected more than 0 (rule tutel alone gives 0 and less a meaning)`,
-    );
-  }
-  if (rule === "fixed" && !Number.isInteger(factor)) {
-    throw new UsageError(`capacity.factor is ${factor}; of rule fixed it is a whole number of assignments`);
-  }
+  const capacity: CapacitySettings = { ...defaultsOf(capacityKnobs), ...ofPreset, ...given };
+  const problem = capacityContradiction(capacity, tokens, shape);
+  if (problem !== undefined) throw new UsageError(`capacity.${problem.knob}: ${problem.message}`);
   return capacity;
 }

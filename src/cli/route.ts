@@ -92,7 +92,7 @@ export const routeCommand: CommandModule<object, Arguments> = {
     const { name, bytes } = readInput(args.file);
     const file = parseLogits(name, bytes);
     for (const note of file.notes) process.stderr.write(`${name}: ${note}\n`);
-    const plan = planRoute(args, file.logits.columns);
+    const plan = planRoute(args, file.logits.rows, file.logits.columns);
     if (args.explain !== undefined && args.explain >= file.logits.rows) {
       const { rows } = file.logits;
       throw new UsageError(`--explain ${args.explain}: the file has ${rows} tokens, 0 … ${rows - 1}`);

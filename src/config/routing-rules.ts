@@ -1,7 +1,7 @@
 /** Rules between the knobs of routing, capacity and balancing. */
 import { type BalanceSetting, contradictionOf, type GivenBalance, settingsOfLayer } from "../balance/rules.ts";
-import { expertCapacity } from "../routing/capacity.ts";
-import { optionsOf } from "../routing/route.ts";
+import { capacityContradiction } from "../routing/capacity.ts";
+import { goesByBias, optionsOf } from "../routing/route.ts";
 import { routerNamed } from "../routing/routers.ts";
 import { type Contradiction, divides } from "./contradiction.ts";
 import { balanceShape, routingSettings } from "./router-settings.ts";
@@ -35,28 +35,23 @@ export function routingContradictions(config: RunConfig): Contradiction[] {
           },
         ]
       : []),
+    ...(router.bias.length > 0 && !goesByBias(settings)
+      ? [
+          {
+            keys: ["router.bias", "router.selection"] as const,
+            message: `has no effect: router ${router.selection}, as it is set, goes by no bias`,
+          },
+        ]
+      : []),
     ...capacityContradictions(config),
     ...config.balance.flatMap((given, i) => balanceContradictions(config, given, `balance.${i}`)),
   ];
 }
 
 function capacityContradictions({ model, router, training }: RunConfig): Contradiction[] {
-  const { capacity } = router;
-  if (capacity === undefined) return [];
-  const tokens = training.sequences * model.context;
-  const mayBeNegative = capacity.rule === "tutel";
-  if (capacity.factor < 0 && !mayBeNegative) {
-    return [{ keys: ["router.capacity.factor"], message: `expected at least 0, got ${capacity.factor}` }];
-  }
-  const size = expertCapacity(tokens, model, capacity, tokens);
-  if (size >= 1 && Number.isInteger(size)) return [];
-  const of = `of a rank's ${tokens} tokens, with ${model.experts} experts and topK ${model.topK}`;
-  return [
-    {
-      keys: ["router.capacity.factor", "router.capacity.rule"],
-      message: `rule ${capacity.rule} with factor ${capacity.factor} gives an expert room for ${size} ${of}; it needs a whole number, at least 1`,
-    },
-  ];
+  if (router.capacity === undefined) return [];
+  const problem = capacityContradiction(router.capacity, training.sequences * model.context, model);
+  return problem === undefined ? [] : [{ keys: [`router.capacity.${problem.knob}`], message: problem.message }];
 }
 
 function balanceContradictions(config: RunConfig, given: GivenBalance, key: string): Contradiction[] {

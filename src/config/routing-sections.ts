@@ -2,23 +2,12 @@
 import * as z from "zod/mini";
 import { balancingRules, type GivenBalance } from "../balance/rules.ts";
 import type { Knobs } from "../core/knob.ts";
-import { capacityLevels, capacityRules, dropOrders, tokenPriorities } from "../routing/capacity.ts";
+import { type CapacitySettings, capacityKnobs } from "../routing/capacity.ts";
 import { DEFAULT_EPSILON, normalisations } from "../routing/gates.ts";
 import { routingPresets } from "../routing/presets.ts";
 import { type RouterName, routerNamed, routers } from "../routing/routers.ts";
 import { scoreFunctions } from "../routing/scores.ts";
-import {
-  choice,
-  count,
-  countOrZero,
-  described,
-  flag,
-  keys,
-  knobSchema,
-  notNegative,
-  positive,
-  section,
-} from "./fields.ts";
+import { choice, described, keys, knobSchema, notNegative, positive, section } from "./fields.ts";
 
 const knobShape = (knobs: Knobs) =>
   Object.fromEntries(Object.entries(knobs).map(([name, knob]) => [name, knobSchema(knob)]));
@@ -39,25 +28,7 @@ export const balance = described(
 );
 
 const capacity = described(
-  z.optional(
-    z.strictObject({
-      rule: choice(capacityRules, "megatron", "how many assignments an expert takes, K·T/N times the factor"),
-      factor: described(
-        z._default(z.number(), 1.25),
-        "capacity factor (default: ST-MoE, arXiv:2202.08906, in training); of rule `fixed` the capacity itself",
-      ),
-      minimum: countOrZero(0, "what capacity never falls below"),
-      alignment: count(1, "capacity is rounded up to a multiple of it"),
-      level: choice(capacityLevels, "expert", "who has a capacity"),
-      order: choice(dropOrders, "weight", "which assignments stay"),
-      priority: choice(tokenPriorities, "position", "which tokens are served first in the orders `token` and `choice`"),
-      renormalise: flag(
-        false,
-        "divide weights by the sum over the experts that are left, not over all that were chosen",
-      ),
-      pad: flag(false, "experts compute their whole capacity, with rows of zeros where tokens are missing"),
-    }),
-  ),
+  z.optional(z.strictObject(knobShape(capacityKnobs)) as unknown as z.ZodMiniType<CapacitySettings>),
   "how many assignments an expert or device takes of a rank's micro-batch; none: all of them",
 );
 

@@ -58,3 +58,9 @@ type GivenValue<One extends Knob> = One extends NumberKnob
 export function defaultsOf<Table extends Knobs>(knobs: Table): KnobValues<Table> {
   return Object.fromEntries(Object.entries(knobs).map(([name, knob]) => [name, knob.default])) as KnobValues<Table>;
 }
+
+/** The options of a choice among the entries of a table. */
+export const titlesOf = <Name extends string>(table: Readonly<Record<Name, { readonly title: string }>>) =>
+  Object.fromEntries(
+    Object.entries<{ readonly title: string }>(table).map(([name, { title }]) => [name, title]),
+  ) as Readonly<Record<Name, string>>;

@@ -5,9 +5,7 @@
  * The sources differ in all of it: how the number is rounded, whether the largest gates or the first tokens stay,
  * whether first choices go before second ones. Each difference is a setting; presets.ts has the combinations.
  */
-import type { Floats } from "../core/floats.ts";
-import type { Random } from "../core/random.ts";
-import { type Assignment, type Choice, NO_EXPERT, type TokenRange } from "./assignment.ts";
+import { type Knobs, type KnobValues, titlesOf } from "../core/knob.ts";
 import type { RouterShape } from "./router.ts";
 
 export interface CapacityRule {
@@ -103,21 +101,74 @@ export const capacityLevels = {
   device: "the experts of a device share theirs (DeepSeek-V2, arXiv:2405.04434, section 2.2.3)",
 } as const;
 
-export interface CapacitySettings {
-  readonly rule: CapacityRuleName;
-  readonly factor: number;
-  /** What capacity never falls below. */
-  readonly minimum: number;
-  /** Capacity is rounded up to a multiple of it. */
-  readonly alignment: number;
-  readonly level: keyof typeof capacityLevels;
-  readonly order: DropOrder;
-  /** Of tokens served in the orders `token` and `choice`. */
-  readonly priority: TokenPriority;
-  /** Weights that are divided by a sum: whether it is over the experts that are left, or over all that were chosen. */
-  readonly renormalise: boolean;
-  /** Experts compute their whole capacity, with rows of zeros where tokens are missing. */
-  readonly pad: boolean;
+/** The settings of a capacity; the config, the command line and the page take them from here. */
+export const capacityKnobs = {
+  rule: {
+    kind: "choice",
+    default: "megatron",
+    options: titlesOf(capacityRules),
+    help: "how many assignments an expert takes, K·T/N times the factor",
+  },
+  factor: {
+    kind: "number",
+    default: 1.25,
+    minimum: -1e9,
+    help: "capacity factor; of rule `fixed` the capacity itself",
+    source: "ST-MoE, arXiv:2202.08906, in training",
+  },
+  minimum: { kind: "number", default: 0, minimum: 0, whole: true, help: "what capacity never falls below" },
+  alignment: {
+    kind: "number",
+    default: 1,
+    minimum: 1,
+    whole: true,
+    help: "capacity is rounded up to a multiple of it",
+  },
+  level: { kind: "choice", default: "expert", options: capacityLevels, help: "who has a capacity" },
+  order: { kind: "choice", default: "weight", options: dropOrders, help: "which assignments stay" },
+  priority: {
+    kind: "choice",
+    default: "position",
+    options: tokenPriorities,
+    help: "which tokens are served first in the orders `token` and `choice`",
+  },
+  renormalise: {
+    kind: "boolean",
+    default: false,
+    help: "divide weights by the sum over the experts that are left, not over all that were chosen",
+  },
+  pad: {
+    kind: "boolean",
+    default: false,
+    help: "experts compute their whole capacity, with rows of zeros where tokens are missing; routes as without it",
+  },
+} as const satisfies Knobs;
+
+export type CapacitySettings = KnobValues<typeof capacityKnobs>;
+
+/** Whether tokens are served one after another, rather than the assignments of a bin by a value of theirs. */
+export const servesTokens = (order: DropOrder): boolean => order === "token" || order === "choice";
+
+/** What is wrong with a capacity for batches of `tokens` tokens, or undefined; the knob it lies with, numbers in the text. */
+export function capacityContradiction(
+  settings: CapacitySettings,
+  tokens: number,
+  shape: Pick<RouterShape, "experts" | "topK">,
+): { readonly knob: keyof CapacitySettings; readonly message: string } | undefined {
+  const { rule, factor, order, priority } = settings;
+  if (factor < 0 && rule !== "tutel") {
+    const message = `expected more than 0, got ${factor}; rule tutel alone gives 0 and less a meaning`;
+    return { knob: "factor", message };
+  }
+  if (priority !== "position" && !servesTokens(order)) {
+    const message = `${priority} has no effect with order ${order}; take order token or choice`;
+    return { knob: "priority", message };
+  }
+  const size = expertCapacity(tokens, shape, settings, tokens);
+  if (size >= 1 && Number.isInteger(size)) return undefined;
+  const of = `${size} of ${tokens} tokens, with ${shape.experts} experts and topK ${shape.topK}`;
+  const message = `${factor} with rule ${rule} gives an expert room for ${of}; it needs a whole number, at least 1`;
+  return { knob: "factor", message };
 }
 
 /** Assignments that one expert may have of a batch. @param needed load of the fullest expert */
@@ -129,121 +180,6 @@ export function expertCapacity(
 ): number {
   const least = Math.max(capacityRules[rule].of(tokens, shape, factor, needed), minimum);
   return Math.ceil(least / alignment) * alignment;
-}
-
-/** Who shares a capacity, and what it is. */
-export interface Bins {
-  /** [N] the bin of each expert: itself, or its device */
-  readonly binOf: ArrayLike<number>;
-  readonly bins: number;
-  /** Assignments of one bin. */
-  readonly capacity: number;
-}
-
-/** What `dropOverflow` goes by. */
-export interface DropInput extends TokenRange {
-  readonly settings: Pick<CapacitySettings, "order" | "priority">;
-  /** [T, N] */
-  readonly scores: Floats;
-  readonly random?: Random | undefined;
-}
-
-/**
- * The place of each assignment of a range in the queue of its bin, in the order in which they are served.
- * @param bins given a capacity, bins with room for all are not sorted: places then tell no more than who finds room
- * @returns [tokens of the range, slots]; −1 in empty slots
- */
-export function queuePlaces(
-  assignment: Assignment,
-  bins: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
-  input: DropInput,
-): Int32Array {
-  const { experts, slots } = assignment;
-  const from = input.first * slots;
-  const places = new Int32Array((input.last - input.first) * slots).fill(-1);
-  const queued = new Int32Array(bins.bins);
-  const { order } = input.settings;
-  const byTokens = order === "token" || order === "choice";
-  const served = byTokens ? byToken(assignment, input) : byValue(assignment, bins, input);
-  for (let i = 0; i < served.length; i++) {
-    const slot = served[i]!;
-    const expert = experts[slot]!;
-    if (expert !== NO_EXPERT) places[slot - from] = queued[bins.binOf[expert]!]!++;
-  }
-  return places;
-}
-
-/**
- * Empties the slots of those assignments of a range that find their bin full.
- * @param assignment with the weights of all that were chosen; weights of dropped slots become 0
- */
-export function dropOverflow(assignment: Assignment, bins: Bins, input: DropInput): void {
-  const { experts, weights, slots } = assignment;
-  queuePlaces(assignment, bins, input).forEach((place, i) => {
-    if (place < bins.capacity) return;
-    experts[input.first * slots + i] = NO_EXPERT;
-    weights[input.first * slots + i] = 0;
-  });
-}
-
-/**
- * Places in [T, slots], bin after bin, in each the largest value first, equal ones by place; in bins with room for all
- * by place, for sorting is what dropping costs.
- */
-function byValue(
-  { slots, experts, weights, tokens }: Assignment,
-  { binOf, bins, capacity = 0 }: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
-  { settings, scores, random, first, last }: DropInput,
-): Int32Array {
-  const width = scores.length / tokens;
-  const value = new Float64Array((last - first) * slots);
-  const ends = new Int32Array(bins + 1); // of each bin and, before the first, of nothing
-  for (let i = 0; i < value.length; i++) {
-    const slot = first * slots + i;
-    const expert = experts[slot]!;
-    if (expert === NO_EXPERT) continue;
-    ends[binOf[expert]! + 1]!++;
-    if (settings.order === "weight") value[i] = weights[slot]!;
-    else if (settings.order === "score") value[i] = scores[Math.floor(slot / slots) * width + expert]!;
-    else value[i] = random!.uniform();
-  }
-  for (let bin = 0; bin < bins; bin++) ends[bin + 1] = ends[bin + 1]! + ends[bin]!;
-  const order = new Int32Array(ends[bins]!);
-  const next = ends.slice();
-  for (let i = 0; i < value.length; i++) {
-    const expert = experts[first * slots + i]!;
-    if (expert !== NO_EXPERT) order[next[binOf[expert]!]!++] = i;
-  }
-  for (let bin = 0; bin < bins; bin++) {
-    if (ends[bin + 1]! - ends[bin]! <= capacity) continue;
-    order.subarray(ends[bin], ends[bin + 1]).sort((a, b) => value[b]! - value[a]! || a - b);
-  }
-  return order.map((i) => first * slots + i);
-}
-
-function byToken({ slots, tokens }: Choice, { settings, scores, first, last }: DropInput): Int32Array {
-  const count = last - first;
-  const width = scores.length / tokens;
-  const largestScore = (_: unknown, i: number) => {
-    let largest = Number.NEGATIVE_INFINITY;
-    for (let at = (first + i) * width; at < (first + i + 1) * width; at++) largest = Math.max(largest, scores[at]!);
-    return largest;
-  };
-  const tokenAt =
-    settings.priority === "confidence"
-      ? descending(Float64Array.from({ length: count }, largestScore))
-      : Int32Array.from({ length: count }, (_, i) => i);
-  const byChoice = settings.order === "choice";
-  return Int32Array.from({ length: count * slots }, (_, i) => {
-    const place = byChoice ? i % count : Math.floor(i / slots);
-    const slot = byChoice ? Math.floor(i / count) : i % slots;
-    return (first + tokenAt[place]!) * slots + slot;
-  });
-}
-
-/** Indices of the values, largest first, equal ones by index. */
-function descending(values: Float64Array): Int32Array {
-  return Int32Array.from(values.keys()).sort((a, b) => values[b]! - values[a]! || a - b);
 }
 
 /** Rows that the experts of a batch compute: their load, or their whole capacity where it is padded to. */

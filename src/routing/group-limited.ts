@@ -47,6 +47,7 @@ export const groupLimited = router({
     compare: { kind: "choice", default: "scores", options: comparedValues, help: "what experts are compared by" },
     mask: { kind: "choice", default: "exclude", options: groupMasks, help: "what becomes of the other groups" },
   },
+  ignoresBias: ({ compare }) => compare === "logits",
   contradiction(shape, { limit, groupScore }) {
     const { experts, topK, groups } = shape;
     const unequal = unequalGroups(shape);

@@ -41,12 +41,13 @@ export const routingPresets = {
   "megatron-topk": {
     settings: { ...softmax, selection: "topk", normalisation: "chosen" },
     source: "Megatron-LM, moe_utils.topk_routing_with_score_function, its default",
-    differs: "softmax after the choice; a selection bias is ignored",
+    differs: "softmax after the choice; a selection bias enters it here, where the source ignores one for softmax",
   },
   "megatron-pre-softmax": {
     settings: { ...softmax, selection: "topk", normalisation: "none" },
     source: "Megatron-LM, --moe-router-pre-softmax",
-    differs: "softmax before the choice and no normalisation; a selection bias is ignored",
+    differs:
+      "softmax before the choice and no normalisation; a selection bias enters it here, where the source ignores one for softmax",
   },
   "megatron-sigmoid": {
     settings: {

@@ -7,7 +7,8 @@
 import type { Floats } from "../core/floats.ts";
 import { defaultsOf } from "../core/knob.ts";
 import { type Assignment, allTokens, countLoad, emptyAssignment, NO_EXPERT, type TokenRange } from "./assignment.ts";
-import { type Bins, type CapacitySettings, dropOverflow, expertCapacity } from "./capacity.ts";
+import { type CapacitySettings, expertCapacity } from "./capacity.ts";
+import { type Bins, dropOverflow } from "./dropping.ts";
 import { expertScaleGradient, type GateSettings, type Gates, weigh, weighBackward } from "./gates.ts";
 import { addNoise, drawNoise, type Noise, rawGradient } from "./noise.ts";
 import type { RouterShape, TokenFacts } from "./router.ts";
@@ -47,6 +48,12 @@ export interface Routing extends Gates {
 /** All of a router's options. */
 export function optionsOf({ selection, options }: Pick<RoutingSettings, "selection" | "options">) {
   return { ...defaultsOf(routerNamed(selection).knobs ?? {}), ...options };
+}
+
+/** Whether a selection bias shifts the choice with these settings. */
+export function goesByBias(settings: Pick<RoutingSettings, "selection" | "options">): boolean {
+  const { promises, ignoresBias } = routerNamed(settings.selection);
+  return promises.biased === true && ignoresBias?.(optionsOf(settings) as never) !== true;
 }
 
 /** Places for experts that a token has with these settings. */

@@ -74,6 +74,8 @@ export interface Router<Table extends Knobs = Knobs> {
   readonly scoreFunctions?: readonly ScoreFunctionName[];
   /** What is added to the logits while training. */
   noise?(options: KnobValues<Table>): NoiseSettings;
+  /** Of a biased router, whether a setting of its own makes it go by no bias after all. */
+  ignoresBias?(options: KnobValues<Table>): boolean;
   /** What is wrong with these sizes, or undefined. Numbers in the text. */
   contradiction(shape: RouterShape, options: KnobValues<Table>): string | undefined;
   /** It may consider an expert and not take it, and writes whom it refused; shared weights go by both. */

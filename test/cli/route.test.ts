@@ -174,7 +174,12 @@ describe("moge route, routers, rules and metrics", () => {
     ["route logits.csv --experts 16", /^moge: the file has 8 experts, but --experts says 16\n$/],
     ["route logits.csv --router moge --groups 3", /^moge: router moge: 8 experts do not divide into 3 groups/],
     ["route logits.csv --devices 3", /^moge: 8 experts do not divide among 3 devices/],
-    ["route logits.csv --set capacity.factor=-1", /^moge: capacity\.factor is -1; expected more than 0/],
+    ["route logits.csv --set capacity.factor=-1", /^moge: capacity\.factor: expected more than 0, got -1/],
+    [
+      "route logits.csv --set capacity.factor=0",
+      /^moge: capacity\.factor: 0 with rule megatron gives an expert room for 0/,
+    ],
+    ["route logits.csv --set capacity.priority=confidence", /^moge: capacity\.priority: confidence has no effect with/],
     ["route logits.csv --set capacity.factor=x", /^moge: --set capacity\.factor=x: expected a number/],
     ["route logits.csv --set capacity.level=device", /^moge: capacity\.level is device; say how many devices/],
     ["route logits.csv --set sclae=2", /^moge: --set sclae=2: unknown key sclae, did you mean "scale"\?\n$/],

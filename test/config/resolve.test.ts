@@ -176,6 +176,36 @@ describe("a config that cannot be run", () => {
     ],
     ["bias of another length", MINIMAL, ["router.bias=[1,2]"], /router\.bias: 2 numbers given for 64 experts$/],
     [
+      "starting bias of a router that goes by none",
+      MINIMAL,
+      ["router.selection=sinkhorn", `router.bias=[${new Array(64).fill(0.5)}]`],
+      /router\.bias: has no effect: router sinkhorn, as it is set, goes by no bias$/,
+    ],
+    [
+      "bias rule where groups compare logits",
+      MINIMAL,
+      ["router.selection=group-limited", "router.group-limited.compare=logits", "balance=[{rule: loss-free-bias}]"],
+      /balance\.0\.rule: loss-free-bias has no effect: router group-limited, as it is set, goes by no bias$/,
+    ],
+    [
+      "priority of tokens that are not served by token",
+      MINIMAL,
+      ["router.capacity={ priority: confidence }"],
+      /router\.capacity\.priority: confidence has no effect with order weight; take order token or choice$/,
+    ],
+    [
+      "capacity without room",
+      MINIMAL,
+      ["router.capacity={ factor: 0 }"],
+      /router\.capacity\.factor: 0 with rule megatron gives an expert room for 0 of \d+ tokens, with 64 experts/,
+    ],
+    [
+      "negative capacity",
+      MINIMAL,
+      ["router.capacity={ factor: -1 }"],
+      /router\.capacity\.factor: expected more than 0, got -1; rule tutel alone/,
+    ],
+    [
       "unknown rule",
       MINIMAL,
       ["balance=[{rule: switch-los}]"],

@@ -1,6 +1,6 @@
 /** Family gshard_top2: top-2 and top-k with capacity as DeepSpeed, Hugging Face NLLB and Tutel have it. */
 import { allTokens, NO_EXPERT } from "../../src/routing/assignment.ts";
-import { queuePlaces } from "../../src/routing/capacity.ts";
+import { queuePlaces } from "../../src/routing/dropping.ts";
 import { routingPresets } from "../../src/routing/presets.ts";
 import { binsOf, countDropped, type Routing, type RoutingSettings } from "../../src/routing/route.ts";
 import { GivenStream, uniformsOfGumbel } from "./given-stream.ts";

@@ -5,7 +5,7 @@ import { type LossSetting, lossOf } from "../../src/balance/rules.ts";
 import { type StatisticName, statisticNamed } from "../../src/balance/statistics.ts";
 import type { Floats } from "../../src/core/floats.ts";
 import { allTokens, countLoad, NO_EXPERT, type TokenRange } from "../../src/routing/assignment.ts";
-import { queuePlaces } from "../../src/routing/capacity.ts";
+import { queuePlaces } from "../../src/routing/dropping.ts";
 import {
   type AddTokenGradient,
   choose,

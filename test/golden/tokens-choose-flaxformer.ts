@@ -1,6 +1,6 @@
 /** Family tokens_choose_flaxformer: TokensChooseMaskedRouter and TokensChooseScatterRouter. Groups are [groups, T, N]. */
 import type { TokenRange } from "../../src/routing/assignment.ts";
-import { queuePlaces } from "../../src/routing/capacity.ts";
+import { queuePlaces } from "../../src/routing/dropping.ts";
 import { routingPresets } from "../../src/routing/presets.ts";
 import type { Routing, RoutingSettings } from "../../src/routing/route.ts";
 import { type Adapter, type GoldenCase, matrixOf, numberOf, type Produced } from "./golden-case.ts";
