@@ -32,7 +32,7 @@ const orders = new Map<number, Int32Array>();
  * whose blocks, over all divisors of N, are the furthest behind. For powers of two this is the bit-reversed order.
  * Loads of blocks never differ by more than 1 for 119 of the N up to 128 and by more than 2 for none. Where it is 2, as
  * for N = 60 and 15 blocks, a search with backtracking over 60,000 beginnings has found no better order, but for
- * N = 105, where one exists that this rule does not find.
+ * N = 105, where one exists that this rule does not find. [N]
  */
 export function spreadOrder(experts: number): Int32Array {
   const known = orders.get(experts);
