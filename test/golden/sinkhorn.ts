@@ -20,6 +20,7 @@ export const sinkhornCases: Adapter = ({ source, params, input }) => {
   if (source.includes("sinkhorn_load_balancing")) return { fields: routed(logits, params, input) };
   const experts = logits.sizes.at(-1)!;
   const settings = {
+    ...megatronSinkhorn,
     tolerance: numberOf(params, "tol", megatronSinkhorn.tolerance),
     epsilon: numberOf(params, "eps", megatronSinkhorn.epsilon),
   };

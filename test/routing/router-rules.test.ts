@@ -3,7 +3,9 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { routers } from "../../src/routing/routers.ts";
+import { megatronSinkhorn, sinkhorn } from "../../src/routing/sinkhorn.ts";
 import { batchOf, bestOf, distinct, entries, range, select, sorted, TOKENS, tied } from "./router-batches.ts";
+import { normalLogits } from "./small-batch.ts";
 
 describe("topk", () => {
   const entry = entries.find(({ name }) => name === "topk")!;
@@ -148,5 +150,20 @@ describe("hash", () => {
     for (const row of experts(range(0, 4096))) load[row[0]!]!++;
     const chiSquared = load.reduce((all, each) => all + (each - 256) ** 2 / 256, 0);
     expect(chiSquared).to.be.below(15 + 5 * Math.sqrt(30));
+  });
+});
+
+describe("sinkhorn", () => {
+  const entry = entries.find(({ name }) => name === "sinkhorn")!;
+  const shape = { experts: 4, topK: 1, groups: 1 };
+  const spread = (deviation: number) => normalLogits(8, 4, "sinkhorn").map((x) => deviation * x);
+
+  it("comes to an end where the scaling would not settle for 100,000 passes", () => {
+    const logits = spread(12);
+    const { iterations } = sinkhorn(logits, 4, { ...megatronSinkhorn, passes: 100_000 });
+    expect(iterations).to.equal(100_000);
+    const { matrix } = sinkhorn(logits, 4, { ...megatronSinkhorn, passes: 1000 });
+    const wanted = range(0, 8).map((t) => bestOf(matrix.subarray(4 * t, 4 * t + 4), range(0, 4), 1));
+    expect(select(entry, { shape, options: {}, scores: logits })).to.deep.equal(wanted);
   });
 });
