@@ -4,6 +4,7 @@
  */
 import { mean, quantileSorted, standardDeviation } from "simple-statistics";
 import { randomStream } from "../src/core/random.ts";
+import { exactImbalance } from "../src/experiment/exact-imbalance.ts";
 import type { Experiment } from "../src/experiment/experiment.ts";
 import { type ImbalanceSample, sampleImbalance } from "../src/experiment/imbalance-samples.ts";
 import { type UniformChoiceName, uniformChoices } from "../src/experiment/uniform-choices.ts";
@@ -19,11 +20,12 @@ import { variantScales } from "../src/output/figures/theme.ts";
 const shape = { experts: 64, topK: 8, groups: 8 };
 
 /** The figure itself is 16 tokens on 8 devices. */
-const batches = [
-  { tokens: 1, deviceCounts: [8] },
-  { tokens: 16, deviceCounts: [2, 4, 8, 16, 32, 64] },
-  { tokens: 64, deviceCounts: [8] },
-];
+const batches = [1, 4, 16, 64, 256, 1024, 4096];
+const deviceCounts = [2, 4, 8, 16, 32, 64];
+
+/** Larger batches differ less from one to the next: fewer of them do, for the same number of tokens. */
+const trialsOf = (trials: number, tokens: number): number =>
+  Math.max(200, Math.min(trials, Math.ceil((16 * trials) / tokens)));
 
 const modes: Record<UniformChoiceName, DrawMode | undefined> = {
   topk: "distinct",
@@ -40,21 +42,24 @@ function summarise(
   const setting = { ...shape, devices };
   const mode = modes[choice];
   const wholeGroups = shape.groups % devices === 0;
+  const exact = exactImbalance(choice, setting, tokens);
   return {
     choice,
     devices,
     tokens,
     trials: scores.length,
     mean_imbalance_score: mean(scores),
-    expected_imbalance_score: mode ? expectedImbalanceScore(setting, tokens, mode) : wholeGroups ? 0 : undefined,
+    exact_imbalance_score: exact?.mean,
+    closed_form_imbalance_score: mode ? expectedImbalanceScore(setting, tokens, mode) : wholeGroups ? 0 : undefined,
     sd_imbalance_score: standardDeviation(scores),
     q01_imbalance_score: quantileSorted(scores, 0.01),
     q50_imbalance_score: quantileSorted(scores, 0.5),
     q99_imbalance_score: quantileSorted(scores, 0.99),
     balanced_fraction: scores.filter((score) => score === 0).length / scores.length,
+    exact_balanced_fraction: exact?.balanced,
     mean_max_over_mean: sample.maxOverMean,
     mean_fan_out: sample.fanOut,
-    expected_fan_out: mode ? expectedFanOut(setting, mode) : Math.min(devices, shape.topK), // one expert a group
+    exact_fan_out: mode ? expectedFanOut(setting, mode) : Math.min(devices, shape.topK), // one expert a group
   };
 }
 
@@ -80,9 +85,16 @@ function run({ trials, seed }: { trials: number; seed: number }): ImbalanceDistr
   const summary: ReturnType<typeof summarise>[] = [];
   const histogram: ReturnType<typeof countValues> = [];
   for (const choice of Object.keys(uniformChoices) as UniformChoiceName[]) {
-    for (const { tokens, deviceCounts } of batches) {
+    for (const tokens of batches) {
       const random = randomStream(seed, "imbalance-distribution", choice, tokens);
-      for (const sample of sampleImbalance(uniformChoices[choice], random, shape, tokens, trials, deviceCounts)) {
+      for (const sample of sampleImbalance(
+        uniformChoices[choice],
+        random,
+        shape,
+        tokens,
+        trialsOf(trials, tokens),
+        deviceCounts,
+      )) {
         summary.push(summarise(choice, tokens, sample));
         if (tokens === 16 && sample.devices === 8) histogram.push(...countValues(choice, sample));
       }
@@ -96,6 +108,16 @@ function find({ summary }: ImbalanceDistributionTables, choice: UniformChoiceNam
   if (row === undefined) throw new RangeError(`no row for ${choice}, ${devices} devices, ${tokens} tokens`);
   return row;
 }
+
+/** The drawn means that the closed form for top-k claims to match. */
+const closedFormRows = (summary: ImbalanceDistributionTables["summary"]) =>
+  summary.filter(({ choice, tokens }) => choice === "topk" && tokens >= 16);
+
+const offBy = (row: ImbalanceDistributionTables["summary"][number]): number =>
+  Math.abs(row.closed_form_imbalance_score! / row.mean_imbalance_score - 1);
+
+const standardError = ({ sd_imbalance_score, trials }: { sd_imbalance_score: number; trials: number }) =>
+  sd_imbalance_score / Math.sqrt(trials);
 
 const near = (value: number, wanted: number, tolerance: number) => Math.abs(value - wanted) <= tolerance;
 
@@ -114,6 +136,11 @@ export const experiment: Experiment<{ trials: number; seed: number }, ImbalanceD
   question:
     "How unequal are the loads of devices when every expert is as likely as any other, and what does MoGE change?",
   defaults: { trials: 50_000, seed: 1 },
+  quick: { trials: 2000 },
+  method: [
+    "Three ways to the same numbers: Monte Carlo, the mean over drawn batches with its spread; exact, from the polynomials of exact-imbalance.ts, where loads are independent but for their sum (independent draws up to 16 tokens, one token, two devices, MoGE's groups over several devices); closed form, by the expected range of normal numbers, good from 16 tokens on.",
+    "Nothing is learned here: every expert is as likely as any other. Batches above 16 tokens are drawn less often, for the same number of tokens.",
+  ],
   run,
   claims: [
     {
@@ -143,6 +170,38 @@ export const experiment: Experiment<{ trials: number; seed: number }, ImbalanceD
     {
       text: "with independent draws that probability is 8!/8^8 = 0.002403, by four standard errors",
       holds: (tables) => balancedTokensMatch(tables, "topk-with-replacement", "with-replacement"),
+    },
+    {
+      text: "wherever the exact mean is known, the drawn one lies within four standard errors of it",
+      holds: ({ summary }) =>
+        summary.every(
+          (row) =>
+            row.exact_imbalance_score === undefined ||
+            near(row.mean_imbalance_score, row.exact_imbalance_score, 4 * standardError(row) + 1e-12),
+        ),
+      found: ({ summary }) =>
+        `${summary.filter((row) => row.exact_imbalance_score !== undefined).length} of ${summary.length} rows`,
+    },
+    {
+      text: "from 16 tokens on, the closed form for top-k is within 4 % of the drawn mean on up to 16 devices",
+      holds: ({ summary }) =>
+        closedFormRows(summary)
+          .filter(({ devices }) => devices <= 16)
+          .every((row) => offBy(row) < 0.04 + (4 * standardError(row)) / row.mean_imbalance_score),
+      found: ({ summary }) => {
+        const worst = (rows: typeof summary) => `${(100 * Math.max(...rows.map(offBy))).toFixed(1)} %`;
+        const rows = closedFormRows(summary);
+        return `at most ${worst(rows.filter(({ devices }) => devices <= 16))} off, on 32 and 64 devices ${worst(rows.filter(({ devices }) => devices > 16))}`;
+      },
+    },
+    {
+      text: "the imbalance of chance falls with the batch: at 4,096 tokens on 8 devices top-k has less than a tenth of that at 16",
+      holds: (tables) =>
+        find(tables, "topk", 8, 4096).mean_imbalance_score < 0.1 * find(tables, "topk", 8, 16).mean_imbalance_score,
+      found: (tables) =>
+        [16, 256, 4096]
+          .map((tokens) => `${tokens}: ${find(tables, "topk", 8, tokens).mean_imbalance_score.toFixed(4)}`)
+          .join("; "),
     },
     {
       text: "MoGE pays in fan-out: 8 devices a token, exactly, against 5.43 ± 0.01 of top-8",
@@ -179,6 +238,72 @@ export function figures(tables: ImbalanceDistributionTables): ExperimentFigures 
         meansView(choices, tables),
       ],
     },
+    "by-batch": batchFigure(choices, tables),
+  };
+}
+
+/** Drawn means as points, exact ones as crosses, the closed form as lines; both axes by powers. */
+function batchFigure(choices: readonly UniformChoiceName[], { summary }: ImbalanceDistributionTables) {
+  const order = choices.map((choice) => titles[choice]);
+  const { colour } = variantScales(order);
+  const color = {
+    field: "choice",
+    type: "nominal" as const,
+    scale: colour,
+    legend: { title: null, orient: "top" as const, symbolOpacity: 1 },
+  };
+  const x = {
+    field: "tokens",
+    type: "quantitative" as const,
+    title: "tokens a batch",
+    scale: { type: "log" as const, base: 2, padding: 10 },
+    axis: { values: batches, grid: false },
+  };
+  const y = (field: string) => ({
+    field,
+    type: "quantitative" as const,
+    title: "mean imbalance score",
+    scale: { type: "log" as const, base: 10 },
+  });
+  const panel = (devices: number) => {
+    const rows = summary.filter((row) => row.devices === devices && row.mean_imbalance_score > 0);
+    const values = (field: "mean_imbalance_score" | "exact_imbalance_score" | "closed_form_imbalance_score") =>
+      rows.flatMap((row) =>
+        row[field] ? [{ choice: titles[row.choice], devices, tokens: row.tokens, [field]: row[field] }] : [],
+      );
+    return {
+      width: 300,
+      height: 280,
+      title: { text: `${devices} devices`, fontSize: 12, offset: 6 },
+      layer: [
+        {
+          data: { values: values("closed_form_imbalance_score") },
+          mark: { type: "line" as const, strokeWidth: 1.5, aria: false },
+          encoding: { x, y: y("closed_form_imbalance_score"), color },
+        },
+        {
+          data: { values: values("mean_imbalance_score") },
+          mark: { type: "point" as const, filled: true, size: 50, opacity: 1, aria: false },
+          encoding: { x, y: y("mean_imbalance_score"), color },
+        },
+        {
+          data: { values: values("exact_imbalance_score") },
+          mark: { type: "point" as const, shape: "cross", size: 140, aria: false },
+          encoding: { x, y: y("exact_imbalance_score"), color },
+        },
+      ],
+    };
+  };
+  return {
+    description: "Mean imbalance score by size of the batch, drawn, exact and by the closed form, on 8 and 16 devices",
+    title: {
+      text: "Chance evens out as the batch grows",
+      subtitle: [
+        "Points: mean of the draws. Crosses: exact. Lines: closed form.",
+        "MoGE on 8 devices is 0 and has no place on this scale.",
+      ],
+    },
+    hconcat: [panel(8), panel(16)],
   };
 }
 
@@ -234,7 +359,7 @@ function meansView(choices: readonly UniformChoiceName[], { summary }: Imbalance
       choice: titles[row.choice],
       devices: row.devices,
       measured: row.mean_imbalance_score,
-      expected: row.expected_imbalance_score ?? null,
+      expected: row.closed_form_imbalance_score ?? null,
     }));
   const legend = {
     title: ["points: mean of the draws", "lines: closed form"],

@@ -1,93 +1,158 @@
-/** `moge experiment`: runs an experiment of `experiments/`, writes its tables and says which of its claims hold. */
-import { readdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+/** `moge experiment`: carries an experiment of `experiments/` out, and says which of its claims hold. */
+import { join } from "node:path";
 import type { CommandModule } from "yargs";
-import type { Experiment, Row } from "../experiment/experiment.ts";
-import type { CheckedClaim, ExperimentFigures } from "../output/experiment-report.ts";
+import type { TrainedExperiment } from "../experiment/experiment.ts";
+import type { CheckedClaim, ExperimentPage } from "../output/experiment-report.ts";
+import { type ComputedExperiment, type ExperimentFile, experimentNames, loadExperiment } from "./experiment-files.ts";
 import { exitCodes, UsageError } from "./failure.ts";
-import { resultOptions, setOption } from "./options.ts";
-
-type Tables = Readonly<Record<string, readonly Row[]>>;
-type AnyExperiment = Experiment<Record<string, number>, Tables, Tables | Promise<Tables>>;
-
-/** What a file of `experiments/` exports. */
-interface ExperimentFile {
-  readonly experiment: AnyExperiment;
-  figures?(tables: Tables): ExperimentFigures;
-}
-
-/** `experiments/` lies beside `src/`, in the sources as in `dist/`. */
-const folder = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "experiments");
+import { wrapped } from "./format.ts";
+import { listenForSignals } from "./interruption.ts";
+import { progressOption, resultOptions, setOption } from "./options.ts";
+import type { ProgressMode } from "./progress-modes.ts";
 
 interface Arguments {
-  name?: string;
+  name: string;
   results: string;
   force: boolean;
+  quick: boolean;
+  jobs?: number;
+  progress: ProgressMode;
   set: string[];
 }
 
 export const experimentCommand: CommandModule<object, Arguments> = {
-  command: "experiment [name]",
-  describe: "run one of the experiments, or list them",
+  command: "experiment <name>",
+  describe: "carry an experiment out, write its report, check its claims",
   builder: (yargs) =>
     yargs
-      .positional("name", { type: "string", describe: "which experiment; none: list them" })
+      .positional("name", { type: "string", demandOption: true, describe: "which; moge experiments lists them" })
+      .option("quick", { type: "boolean", default: false, describe: "small, to see that it works; into <name>-quick" })
       .options(resultOptions)
-      .option("set", { ...setOption, describe: "change an option of the experiment, e.g. --set trials=1000" }),
-  handler: async ({ name, results, force, set }) => {
-    if (name === undefined) return list();
-    const { experiment, figures } = await load(name);
-    const options = withSettings(experiment, set);
-    const [{ stringify }, { writeExperiment }, { claimRunDirectory, completeRunDirectory }] = await Promise.all([
-      import("yaml"),
-      import("../output/experiment-report.ts"),
-      import("../run/directory.ts"),
-    ]);
-    const directory = claimRunDirectory(results, name, stringify(options), force);
-    let claims: CheckedClaim[];
-    try {
-      const tables = await experiment.run(options);
-      claims = await writeExperiment(directory.partial, experiment, options, tables, figures?.(tables));
-      completeRunDirectory(directory);
-    } catch (error) {
-      rmSync(directory.partial, { recursive: true, force: true });
-      throw error;
+      .option("jobs", { type: "number", requiresArg: true, describe: "runs at a time, instead of one a core" })
+      .option("progress", progressOption)
+      .option("set", { ...setOption, describe: "change an option or a value of the config" }),
+  handler: async (args) => {
+    if (!experimentNames().includes(args.name)) {
+      throw new UsageError(`there is no experiment "${args.name}"; there are ${experimentNames().join(", ")}`);
     }
-    for (const { text, holds } of claims) process.stdout.write(`${holds ? "✓" : "✗"} ${text}\n`);
-    process.stderr.write(`results are in ${directory.final}\n`);
+    const file = await loadExperiment(args.name);
+    const claims =
+      "sweep" in file.experiment
+        ? await train(file.experiment, file, args)
+        : await compute(file.experiment, file, args);
+    if (claims === undefined) return;
+    for (const { text, holds, found } of claims) {
+      const line = `${holds ? "✓" : "✗"} ${text}${found === undefined ? "" : ` (${found})`}`;
+      process.stdout.write(`${wrapped(line, 80).replaceAll("\n", "\n  ")}\n`);
+    }
+    process.stderr.write(`results are in ${directoryOf(args)}: report.html, summary.md, figures and tables\n`);
     if (claims.some(({ holds }) => !holds)) process.exitCode = exitCodes.checkFailed;
   },
 };
 
-function names(): string[] {
-  return readdirSync(folder)
-    .filter((file) => /(?<!\.d)\.(ts|js)$/.test(file))
-    .map((file) => file.replace(/\.(ts|js)$/, ""))
-    .sort();
-}
+const folderName = ({ name, quick }: Arguments) => (quick ? `${name}-quick` : name);
+const directoryOf = (args: Arguments) => join(args.results, folderName(args));
 
-async function load(name: string): Promise<ExperimentFile> {
-  if (!names().includes(name))
-    throw new UsageError(`there is no experiment "${name}"; there are ${names().join(", ")}`);
-  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return (await import(pathToFileURL(join(folder, `${name}.${extension}`)).href)) as ExperimentFile;
-}
+const commandOf = ({ name, quick, set }: Arguments, settings: readonly string[] = set) =>
+  ["moge experiment", name, ...(quick ? ["--quick"] : []), ...settings.map((setting) => `--set ${setting}`)].join(" ");
 
-async function list(): Promise<void> {
-  for (const name of names()) {
-    const { title, question } = (await load(name)).experiment;
-    process.stdout.write(`${name}: ${title}\n  ${question}\n`);
+/** Worked out in one go. */
+async function compute(
+  experiment: ComputedExperiment,
+  { figures }: ExperimentFile,
+  args: Arguments,
+): Promise<CheckedClaim[]> {
+  const options = withSettings(experiment, args);
+  const [
+    { stringify },
+    { checkClaims, writeExperiment },
+    directories,
+    { programVersion },
+    { rmSync },
+    { writeExperimentReport },
+  ] = await Promise.all([
+    import("yaml"),
+    import("../output/experiment-report.ts"),
+    import("../run/directory.ts"),
+    import("../run/program-version.ts"),
+    import("node:fs"),
+    import("../output/report/experiment-html.ts"),
+  ]);
+  const config = stringify(options);
+  const directory = directories.claimRunDirectory(args.results, folderName(args), config, args.force);
+  try {
+    const tables = await experiment.run(options);
+    const claims = checkClaims(experiment.claims, tables);
+    const settings = Object.entries(options).map(([key, value]) => `${key}=${value}`);
+    const page: ExperimentPage = {
+      ...experiment,
+      claims,
+      figures: figures?.(tables) ?? {},
+      command: commandOf(args, settings),
+    };
+    await writeExperiment(directory.partial, page, tables);
+    writeExperimentReport(directory.partial, page, {
+      rows: tables["summary"] ?? Object.values(tables)[0] ?? [],
+      config,
+    });
+    directories.completeRunDirectory(directory, programVersion());
+    return claims;
+  } catch (error) {
+    rmSync(directory.partial, { recursive: true, force: true });
+    throw error;
   }
+}
+
+/** A sweep: what was interrupted goes on, what is done is not done again. */
+async function train(
+  experiment: TrainedExperiment,
+  { figures }: ExperimentFile,
+  args: Arguments,
+): Promise<CheckedClaim[] | undefined> {
+  const [
+    { planExperiment, reportExperiment },
+    { writePlan },
+    { sweepState },
+    { makeFolders },
+    { runHere },
+    { announceSweep, sayOutcome },
+  ] = await Promise.all([
+    import("../run/trained-experiment.ts"),
+    import("../run/sweep-plan.ts"),
+    import("../run/sweep-state.ts"),
+    import("../run/directory.ts"),
+    import("./sweep-here.ts"),
+    import("./sweep-report.ts"),
+  ]);
+  const plan = await planExperiment(experiment, args);
+  const directory = directoryOf(args);
+  makeFolders(directory);
+  writePlan(directory, plan);
+  const before = sweepState(directory, plan, true);
+  announceSweep(plan, before, args.force);
+  const interruption = listenForSignals("stopping; what runs is saved, and the same command goes on from there");
+  const options = { formats: {}, jobs: args.jobs, retries: 1, failFast: false, force: args.force };
+  const after = await runHere(directory, plan, before, {
+    options,
+    progress: args.progress,
+    signal: interruption.signal,
+  });
+  if (after.some(({ state }) => state !== "done")) {
+    sayOutcome(directory, after);
+    process.exitCode = interruption.signal.aborted ? interruption.exitCode() : exitCodes.partlyFailed;
+    return undefined;
+  }
+  return reportExperiment(directory, plan, after, experiment, figures, commandOf(args));
 }
 
 /** More trials than anybody waits for. */
 const MOST = 1e7;
 
-/** The experiment's defaults, changed by `--set key=number`. */
-function withSettings({ name, defaults }: AnyExperiment, settings: readonly string[]): Record<string, number> {
-  const options = { ...defaults };
-  for (const setting of settings) {
+/** The experiment's defaults, changed by `--quick` and `--set key=number`. */
+function withSettings({ name, defaults, quick }: ComputedExperiment, args: Arguments): Record<string, number> {
+  const options: Record<string, number> = { ...defaults };
+  if (args.quick) for (const [key, value] of Object.entries(quick ?? {})) options[key] = value!;
+  for (const setting of args.set) {
     const [, key = "", text = ""] = /^([^=]+)=(.+)$/.exec(setting) ?? [];
     const value = Number(text);
     if (!(key in options)) {

@@ -6,6 +6,8 @@ export const exitCodes = {
   failed: 1,
   /** wrong arguments, config or data */
   usage: 2,
+  /** some runs of a sweep failed, or were not run */
+  partlyFailed: 3,
   /** a check, claim or validation does not hold */
   checkFailed: 4,
   /** checkpointed on request of a scheduler and wants to be started again */
@@ -17,7 +19,9 @@ export const exitCodes = {
 const usageErrors = new Set([
   "ConfigError",
   "DataError",
+  "ExecutorError",
   "ModelTooLargeError",
+  "QueryError",
   "RunRefusedError",
   "UsageError",
   "YError",

@@ -5,14 +5,25 @@ import { hideBin } from "yargs/helpers";
 import { routersCommand, rulesCommand } from "./catalogue.ts";
 import { configCommand } from "./config.ts";
 import { costCommand } from "./cost.ts";
+import { diffCommand } from "./diff.ts";
 import { experimentCommand } from "./experiment.ts";
+import { experimentsCommand } from "./experiments.ts";
 import { exitCodes, fail } from "./failure.ts";
+import { lsCommand } from "./ls.ts";
 import { metricsCommand } from "./metrics.ts";
 import { planCommand } from "./plan.ts";
+import { plotCommand } from "./plot.ts";
+import { queryCommand } from "./query.ts";
+import { reportCommand } from "./report.ts";
 import { routeCommand } from "./route.ts";
 import { runCommand } from "./run.ts";
 import { schemaCommand } from "./schema.ts";
+import { statusCommand } from "./status.ts";
+import { sweepCommand } from "./sweep.ts";
+import { taskCommand } from "./task.ts";
 import { validateCommand } from "./validate.ts";
+import { verifyCommand } from "./verify.ts";
+import { whyCommand } from "./why.ts";
 
 const parser = yargs(hideBin(process.argv))
   .scriptName("moge")
@@ -21,6 +32,17 @@ const parser = yargs(hideBin(process.argv))
   .command(configCommand)
   .command(schemaCommand)
   .command(experimentCommand)
+  .command(experimentsCommand)
+  .command(sweepCommand)
+  .command(statusCommand)
+  .command(lsCommand)
+  .command(diffCommand)
+  .command(whyCommand)
+  .command(verifyCommand)
+  .command(reportCommand)
+  .command(plotCommand)
+  .command(queryCommand)
+  .command(taskCommand)
   .command(routeCommand)
   .command(routersCommand)
   .command(rulesCommand)

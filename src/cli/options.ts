@@ -1,5 +1,6 @@
 /** Arguments that several commands take. */
 import { UsageError } from "./failure.ts";
+import { progressModes } from "./progress-modes.ts";
 
 /** A config, by file or by the name of one that comes with the package. */
 export const configArgument = {
@@ -26,6 +27,18 @@ const once = (value: string | string[]): string => {
 export const resultOptions = {
   results: { type: "string", default: "results", describe: "folder for results", requiresArg: true, coerce: once },
   force: { type: "boolean", default: false, describe: "replace an existing result" },
+} as const;
+
+/** What is written besides CSV. */
+export const formatOptions = {
+  parquet: { type: "boolean", default: false, describe: "write a Parquet file beside each CSV file" },
+  tensorboard: { type: "boolean", default: false, describe: "write TensorBoard event files" },
+} as const;
+
+export const progressOption = {
+  choices: progressModes,
+  default: "auto" as const,
+  describe: "how progress is shown",
 } as const;
 
 /** A path, or - for standard input, which yargs makes an empty text of. */

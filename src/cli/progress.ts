@@ -2,17 +2,18 @@
 import { SingleBar } from "cli-progress";
 import type { RunObserver } from "../run/runner.ts";
 import type { Step } from "../simulate.ts";
-
-export type ProgressMode = "auto" | "bar" | "text" | "none";
+import type { ProgressMode } from "./progress-modes.ts";
 
 export interface Progress extends RunObserver {
   close(): void;
 }
 
+/** Whether what is said to a person can be drawn over. */
+export const canMove = (): boolean => process.stderr.isTTY && process.env["TERM"] !== "dumb" && !process.env["CI"];
+
 /** @param total steps of all variants */
 export function openProgress(mode: ProgressMode, total: number): Progress {
-  const canMove = process.stderr.isTTY && process.env["TERM"] !== "dumb" && !process.env["CI"];
-  const kind = mode === "auto" ? (canMove ? "bar" : "text") : mode;
+  const kind = mode === "auto" ? (canMove() ? "bar" : "text") : mode;
   if (kind === "none") return { notice: say, variant() {}, step() {}, close() {} };
   return kind === "bar" ? barProgress(total) : textProgress(total);
 }

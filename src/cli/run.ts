@@ -2,18 +2,20 @@
 import type { CommandModule } from "yargs";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import { readConfig } from "../host/read-config.ts";
-import { exitCodes } from "./failure.ts";
-import { configArgument, resultOptions, setOption } from "./options.ts";
-
-const progressModes = ["auto", "bar", "text", "none"] as const;
+import { formatSeconds, wrapped } from "./format.ts";
+import { listenForSignals } from "./interruption.ts";
+import { configArgument, formatOptions, progressOption, resultOptions, setOption } from "./options.ts";
+import type { ProgressMode } from "./progress-modes.ts";
 
 interface Arguments {
+  parquet: boolean;
+  tensorboard: boolean;
   config: string;
   set: string[];
   results: string;
   force: boolean;
   dryRun: boolean;
-  progress: (typeof progressModes)[number];
+  progress: ProgressMode;
   json: boolean;
 }
 
@@ -30,9 +32,10 @@ export const runCommand: CommandModule<object, Arguments> = {
         default: false,
         describe: "check the config, say what would be done, and stop",
       })
-      .option("progress", { choices: progressModes, default: "auto" as const, describe: "how progress is shown" })
+      .option("progress", progressOption)
+      .options(formatOptions)
       .option("json", { type: "boolean", default: false, describe: "print the summary as JSON" }) as never,
-  handler: async ({ config, set, results, force, dryRun, progress: mode, json }) => {
+  handler: async ({ config, set, results, force, dryRun, progress: mode, json, parquet, tensorboard }) => {
     const resolved = await readConfig(config, set);
     await announce(resolved);
     const { assertEngineFits } = await import("../host/open-engine.ts");
@@ -43,10 +46,14 @@ export const runCommand: CommandModule<object, Arguments> = {
       import("../run/plan.ts"),
       import("./progress.ts"),
     ]);
-    const interruption = listenForSignals();
+    const interruption = listenForSignals("stopping after this step");
     const progress = openProgress(mode, trainingSteps(resolved.variants));
     try {
-      const outcome = await run({ resolved, results, force }, progress, interruption.signal);
+      const outcome = await run(
+        { resolved, results, force, page: true, formats: { parquet, tensorboard } },
+        progress,
+        interruption.signal,
+      );
       progress.close();
       if (outcome.kind === "complete") return await conclude(outcome.directory, json);
       say(`interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`);
@@ -59,20 +66,6 @@ export const runCommand: CommandModule<object, Arguments> = {
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
 
-/** The first SIGINT or SIGTERM stops the run after its step; a second one ends the process. */
-function listenForSignals(): { readonly signal: AbortSignal; exitCode(): number } {
-  const controller = new AbortController();
-  let code: number = exitCodes.interrupted;
-  const stopWith = (exitCode: number) => () => {
-    code = exitCode;
-    controller.abort();
-    say("stopping after this step");
-  };
-  process.once("SIGINT", stopWith(exitCodes.interrupted));
-  process.once("SIGTERM", stopWith(exitCodes.requeue));
-  return { signal: controller.signal, exitCode: () => code };
-}
-
 /** What is about to be done. */
 async function announce(resolved: ResolvedConfig): Promise<void> {
   const { estimatedSeconds, planVariant } = await import("../run/plan.ts");
@@ -84,22 +77,6 @@ async function announce(resolved: ResolvedConfig): Promise<void> {
     say(`  ${name}: ${rule}; ${size} in ${variant.config.training.steps} steps`);
   }
   say(`estimated time: ${formatSeconds(estimatedSeconds(variants))} on two cores, from the operation count`);
-}
-
-function formatSeconds(seconds: number): string {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-/** A text in lines of at most `width` letters. */
-function wrapped(text: string, width: number): string {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!;
-    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines.join("\n");
 }
 
 async function conclude(directory: string, json: boolean): Promise<void> {

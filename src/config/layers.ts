@@ -94,8 +94,13 @@ export function variantLayer(set: Tree, name: string, where: string): Layer {
       { where, key: common[0]!, message: `belongs to all variants; variant ${name} cannot set it` },
     ]);
   }
+  return settingsLayer(set, `${where} (variant ${name})`);
+}
+
+/** Dotted keys with their values as a layer. @param origins where each of the keys was written */
+export function settingsLayer(set: Tree, where: string, origins: Origins = new Map()): Layer {
   const tree = Object.entries(set).reduce((merged, [path, value]) => merge(merged, nest(path, value)), {} as Tree);
-  return expandPreset({ tree, origins: new Map(), where: `${where} (variant ${name})` });
+  return expandPreset({ tree, origins, where });
 }
 
 /**

@@ -44,17 +44,23 @@ export interface ConfigSource {
   besides(path: string, relative: string): string;
 }
 
+/** A config's layers before they are resolved: what all variants share, and what each changes. */
+export interface ConfigLayers {
+  readonly shared: Layer;
+  /** Without the keys that belong to the file as a whole. */
+  readonly base: Layer;
+  readonly variants: readonly { readonly name: string; readonly change: Layer }[];
+}
+
 /** @throws ConfigError with every problem found */
 export function resolveConfig(source: ConfigSource): ResolvedConfig {
   const flags = (source.sets ?? []).map(flagLayer);
-  const shared = readLayers(source, flags);
+  const { shared, base, variants: listed } = configLayers(source);
+  const changes = listed.map(({ change }) => change);
   const file = without(check(fileSchema, shared), "$schema", "extends");
-  const base = { ...shared, tree: without(shared.tree, "$schema", "extends", "variants") };
-  const listed = file.variants ?? [{ name: file.name, set: {} }];
-  const changes = listed.map(({ name, set }, i) => variantLayer(set, name, originOf(shared, `variants.${i}.set`)));
   const problems = [...twiceNamed(listed, shared), ...flags.flatMap((flag) => withoutEffect(flag, changes))];
-  const variants = listed.flatMap(({ name }, i) => {
-    const layer = over(base, changes[i]!);
+  const variants = listed.flatMap(({ name, change }) => {
+    const layer = over(base, change);
     try {
       return [{ name, config: resolveRun(layer), origins: layer.origins }];
     } catch (error) {
@@ -84,6 +90,19 @@ export function refuseContradictions(found: readonly Contradiction[], layer: Lay
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
+/** The layers of a file with its parents and flags, the file as a whole checked. @throws ConfigError */
+export function configLayers(source: ConfigSource): ConfigLayers {
+  const shared = readLayers(source);
+  const file = check(fileSchema, shared);
+  const base = { ...shared, tree: without(shared.tree, "$schema", "extends", "variants") };
+  const listed = file.variants ?? [{ name: file.name, set: {} }];
+  const variants = listed.map(({ name, set }, i) => ({
+    name,
+    change: variantLayer(set, name, originOf(shared, `variants.${i}.set`)),
+  }));
+  return { shared, base, variants };
+}
+
 function without<T extends object, K extends string>(object: T, ...keys: K[]): Omit<T, K> {
   return Object.fromEntries(Object.entries(object).filter(([key]) => !keys.includes(key as K))) as Omit<T, K>;
 }
@@ -109,7 +128,7 @@ function withoutEffect(flag: Layer, changes: readonly Layer[]): Problem[] {
 }
 
 /** Settings of routers that nobody selects would be noise. */
-function selectedSections(router: RunConfig["router"], selections: readonly RouterName[]): RunConfig["router"] {
+export function selectedSections(router: RunConfig["router"], selections: readonly RouterName[]): RunConfig["router"] {
   const isKept = (key: string) => !Object.hasOwn(routers, key) || selections.includes(key as RouterName);
   return Object.fromEntries(Object.entries(router).filter(([key]) => isKept(key))) as RunConfig["router"];
 }
@@ -128,7 +147,8 @@ function withoutSelection(selections: readonly RouterName[], base: Layer, change
   });
 }
 
-function resolveRun(layer: Layer): RunConfig {
+/** One run's config from its layer. @throws ConfigError */
+export function resolveRun(layer: Layer): RunConfig {
   const config = check(runSchema, layer);
   refuseContradictions(contradictions(config), layer);
   return { ...config, router: selectedSections(config.router, [config.router.selection]) };
@@ -151,7 +171,7 @@ function readWithParents(source: ConfigSource, path: string, children: readonly 
   return over(readWithParents(source, source.besides(path, parent), [...children, path]), layer, layer.where);
 }
 
-/** A layer's tree against a schema, defaults filled in. @throws ConfigError with every problem found */
+/** What a schema makes of a layer. @throws ConfigError with the place of every problem */
 export function check<S extends z.ZodMiniType>(schema: S, layer: Layer): z.infer<S> {
   const result = schema.safeParse(layer.tree);
   if (result.success) return result.data;

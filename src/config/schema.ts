@@ -66,25 +66,24 @@ const training = section(
   "how the model is trained",
 );
 
+const domainList = z
+  .array(
+    z.union([
+      z.enum(keys(textDomains)),
+      z.strictObject({
+        name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
+        path: described(
+          z.string().check(z.minLength(1)),
+          "a text file or a folder of them; a relative path starts where moge is run",
+        ),
+      }),
+    ]),
+  )
+  .check(z.minLength(1));
+
 const textData = z.strictObject({
   kind: z.literal("text"),
-  domains: described(
-    z
-      .array(
-        z.union([
-          z.enum(keys(textDomains)),
-          z.strictObject({
-            name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
-            path: described(
-              z.string().check(z.minLength(1)),
-              "a text file or a folder of them; a relative path starts where moge is run",
-            ),
-          }),
-        ]),
-      )
-      .check(z.minLength(1)),
-    "built-in domains by name, or your own text by name and path",
-  ),
+  domains: described(domainList, "built-in domains by name, or your own text by name and path"),
   validationFraction: described(
     z._default(z.number().check(z.gt(0), z.lt(1)), 0.1),
     "share of each domain, its last bytes, kept for validation",
@@ -139,6 +138,16 @@ const record = section(
   "what is written down, and how often",
 );
 
+const probe = described(
+  z.optional(
+    z.strictObject({
+      domains: described(z.optional(domainList), "text to look at; none: what is trained on"),
+      batches: count(4, "held-out batches of each domain, as large as those of training", 1000),
+    }),
+  ),
+  "what the trained routers do with each domain, looked at after the last step without learning; none: not looked at",
+);
+
 /** A name that is also a folder's, and none of those that a run uses besides its own. */
 const fileName = (help: string) =>
   described(z.string().check(z.regex(/^(?!.*\.(?:partial|replaced)$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)), help);
@@ -156,6 +165,7 @@ const runShape = {
   target,
   engine,
   record,
+  probe,
 };
 
 /** One variant, every default filled in. */

@@ -1,22 +1,68 @@
 /** What an experiment is: one question, the tables that answer it and the claims that the tables must bear out. */
+import type { Tree } from "../config/layers.ts";
 
 /** Column → value; every row of a table has the same columns, in the same order. An undefined cell stays empty. */
 export type Row = Readonly<Record<string, number | string | undefined>>;
 
-export interface Claim<Tables> {
+export type Tables = Readonly<Record<string, readonly Row[]>>;
+
+export interface Claim<T extends Tables = Tables> {
   /** One sentence with its numbers, true or false. */
   readonly text: string;
-  holds(tables: Tables): boolean;
+  holds(tables: T): boolean;
+  /** What was found, in a few words with its numbers. */
+  found?(tables: T): string;
 }
 
-/** @typeParam Returned a promise of the tables where models are trained first */
-export interface Experiment<Options, Tables extends Readonly<Record<string, readonly Row[]>>, Returned = Tables> {
+interface Question<T extends Tables> {
   /** The file's name, and that of its folder under results. */
   readonly name: string;
   readonly title: string;
   readonly question: string;
+  /** How it was designed, and what the figures do not say; a paragraph each. */
+  readonly method?: readonly string[];
+  readonly claims: readonly Claim<T>[];
+}
+
+/** Worked out in one go, from a few numbers. @typeParam Returned a promise of the tables where models are trained first */
+export interface Experiment<Options, T extends Tables, Returned = T> extends Question<T> {
   readonly defaults: Options;
+  /** For `--quick`, the size that the tests run. */
+  readonly quick?: Partial<Options>;
   /** Pure: the same options give the same tables, to the bit. */
   run(options: Options): Returned;
-  readonly claims: readonly Claim<Tables>[];
+}
+
+/** A quantity over the steps of training, from one of the runs' files. */
+export interface Curve {
+  readonly name: string;
+  readonly file: "steps.csv" | "layers.csv";
+  readonly column: string;
+}
+
+/** What the runs of a sweep come to. `settings` are the columns of what is varied, but for the seed. */
+export interface TrainedTables extends Tables {
+  /** One row a run: settings, seed, figures. */
+  readonly runs: readonly Row[];
+  /** Settings, column, mean, low, high, runs: over the seeds, with 95 % bootstrap intervals. */
+  readonly means: readonly Row[];
+  /** Settings, curve, layer, step, mean, low, high, runs. */
+  readonly curves: readonly Row[];
+  /** Settings, layer, domain and what the probe found, means over the seeds; none without a probe. */
+  readonly domains: readonly Row[];
+  /** Settings, layer, domain, expert, share: how often a domain's tokens choose an expert; of the first seed. */
+  readonly experts: readonly Row[];
+  /** Settings, layer, block, other, share: pairs of chosen experts by blocks of neighbouring experts; of the first seed. */
+  readonly pairs: readonly Row[];
+}
+
+/** Trained: a sweep, so each run has an id, and what was interrupted goes on. */
+export interface TrainedExperiment extends Question<TrainedTables> {
+  /** As in a sweep's file, its name and description apart. */
+  readonly sweep: Tree;
+  /** For `--quick`: what it changes of all runs, and how many seeds. */
+  readonly quick: { readonly set: Tree; readonly seeds: number };
+  readonly curves: readonly Curve[];
+  /** Columns of runs.csv that means.csv compares. */
+  readonly compared: readonly string[];
 }

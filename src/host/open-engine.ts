@@ -16,3 +16,13 @@ export async function openEngine(config: RunConfig): Promise<Engine> {
       return (await import("./tfjs-engine.ts")).openTfjsEngine(config);
   }
 }
+
+/** Of Node with what a run loads, measured at 130 MB; of a model in TensorFlow.js, with its tape, several times its parameters. */
+const PROCESS_BYTES = 200e6;
+const TFJS_BYTES = 1e9;
+
+/** Main memory that a process needs to train a config, about. @throws ModelTooLargeError */
+export async function memoryFor(config: RunConfig, threads: number): Promise<number> {
+  if (config.engine.kind === "tfjs") return PROCESS_BYTES + TFJS_BYTES;
+  return PROCESS_BYTES + (await import("./wasm-engine.ts")).wasmBytes(config, threads);
+}

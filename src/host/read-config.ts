@@ -1,7 +1,7 @@
 /** Finds and resolves a config, on disk or in the package. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { ConfigSource, ResolvedConfig } from "../config/resolve.ts";
+import type { ConfigLayers, ConfigSource, ResolvedConfig } from "../config/resolve.ts";
 import { packageDirectory } from "./package-directory.ts";
 
 /**
@@ -13,11 +13,17 @@ export async function readConfig(name: string, sets: readonly string[]): Promise
   return resolveConfig(configSource(name, sets));
 }
 
+/** The same, not yet resolved. @throws ConfigError */
+export async function readConfigLayers(name: string, sets: readonly string[]): Promise<ConfigLayers> {
+  const { configLayers } = await import("../config/resolve.ts");
+  return configLayers(configSource(name, sets));
+}
+
 /** Where a config and what it names are read from. */
 export const configSource = (name: string, sets: readonly string[]): ConfigSource => ({
   path: existsSync(name) ? name : (packagedConfig(name) ?? name),
   sets,
-  read: readText,
+  read: configText,
   besides: (file, relative) => join(dirname(file), relative),
 });
 
@@ -29,7 +35,8 @@ function packagedConfig(name: string): string | undefined {
   return existsSync(path) ? path : undefined;
 }
 
-function readText(path: string): string {
+/** @throws Error with one line that says why not */
+export function configText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

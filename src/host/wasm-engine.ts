@@ -28,6 +28,11 @@ export function assertFits(config: RunConfig): void {
   planModel(config, threadsOf(config));
 }
 
+const PAGE_BYTES = 65_536;
+
+/** Size of the memory that a model is trained in. @throws ModelTooLargeError */
+export const wasmBytes = (config: RunConfig, threads: number): number => planModel(config, threads).pages * PAGE_BYTES;
+
 /**
  * One thread runs the build without shared memory, several the build with it; the bits are the same.
  * @throws Error if the kernels are not built, if the model does not fit, or if a thread does not start

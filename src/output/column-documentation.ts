@@ -1,5 +1,6 @@
 /** Renders the table of CSV columns as Markdown, for the documentation. */
 import { type ColumnText, stepTables } from "./columns.ts";
+import { probeTables } from "./probe-columns.ts";
 import { summaryColumns, summaryDescription } from "./summary-rows.ts";
 
 /** Every CSV file of a run with its columns. */
@@ -7,6 +8,7 @@ export const csvFiles: Readonly<
   Record<string, { description: string; columns: Readonly<Record<string, ColumnText>> }>
 > = {
   ...stepTables,
+  ...probeTables,
   "summary.csv": { description: summaryDescription, columns: summaryColumns },
 };
 

@@ -15,7 +15,7 @@ import type { Cell } from "./csv.ts";
 /** One of the configurations of a run, as far as writing its results needs it. */
 export interface WrittenVariant {
   readonly name: string;
-  readonly config: Pick<RunConfig, "model" | "training" | "cluster" | "record">;
+  readonly config: Pick<RunConfig, "model" | "training" | "cluster" | "record" | "probe">;
 }
 
 /** What a column means. */

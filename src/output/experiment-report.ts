@@ -1,51 +1,66 @@
 /** The results of an experiment: a CSV file a table, its figures, and a page with the question, its claims and whether they hold. */
 import { join } from "node:path";
-import type { TopLevelSpec } from "vega-lite";
-import type { Experiment, Row } from "../experiment/experiment.ts";
+import type { Claim, Row, Tables } from "../experiment/experiment.ts";
 import { writeWhole } from "../host/whole-file.ts";
 import { csvText } from "./csv.ts";
+import type { DescribedFigure } from "./figures/experiment-figures.ts";
 import { writeFigure } from "./figures/render.ts";
 
-type Tables = Readonly<Record<string, readonly Row[]>>;
-
 /** By file name; each says in its description what it shows, for readers who cannot see it. */
-export type ExperimentFigures = Readonly<Record<string, TopLevelSpec & { readonly description: string }>>;
+export type ExperimentFigures = Readonly<Record<string, DescribedFigure>>;
 
 export interface CheckedClaim {
   readonly text: string;
   readonly holds: boolean;
+  /** The numbers that decide it. */
+  readonly found?: string | undefined;
+}
+
+export interface ExperimentPage {
+  readonly title: string;
+  readonly question: string;
+  readonly method?: readonly string[];
+  readonly claims: readonly CheckedClaim[];
+  readonly figures: ExperimentFigures;
+  /** Shell command that gives it again. */
+  readonly command: string;
+}
+
+/** A claim that cannot be decided, for want of rows, does not hold, and says why. */
+export function checkClaims<T extends Tables>(claims: readonly Claim<T>[], tables: T): CheckedClaim[] {
+  return claims.map(({ text, holds, found }) => {
+    try {
+      return { text, holds: holds(tables), found: found?.(tables) };
+    } catch (error) {
+      return { text, holds: false, found: `not decided: ${(error as Error).message}` };
+    }
+  });
 }
 
 /**
  * Writes `<table>.csv`, `<figure>.svg`, `<figure>.png` and `summary.md`. A claim that does not hold is published like
  * one that does.
- * @param figures drawn from the tables; an experiment's file may export `figures(tables)` that makes them
  */
-export async function writeExperiment<Options extends Readonly<Record<string, number>>, T extends Tables>(
-  directory: string,
-  { name, title, question, claims }: Omit<Experiment<Options, T>, "run">,
-  options: Options,
-  tables: T,
-  figures: ExperimentFigures = {},
-): Promise<CheckedClaim[]> {
-  for (const [table, rows] of Object.entries(tables)) {
-    const header = Object.keys(rows[0] ?? {});
-    const cells = rows.map((row) => header.map((column) => row[column]));
-    writeWhole(join(directory, `${table}.csv`), csvText([header, ...cells]));
-  }
-  for (const [figure, specification] of Object.entries(figures)) await writeFigure(directory, figure, specification);
-  const checked = claims.map(({ text, holds }) => ({ text, holds: holds(tables) }));
-  const settings = Object.entries(options).map(([key, value]) => `--set ${key}=${value}`);
-  const page = [
-    `# ${title}`,
-    question,
-    checked.map(({ text, holds }) => `- ${holds ? "✓" : "✗"} ${text}`).join("\n"),
-    ...Object.entries(figures).map(([figure, { description }]) => `![${description}](${figure}.svg)`),
-    `Tables: ${Object.keys(tables)
-      .map((table) => `[${table}.csv](${table}.csv)`)
-      .join(", ")}.`,
-    `To reproduce: \`moge experiment ${[name, ...settings, "--force"].join(" ")}\``,
+export async function writeExperiment(directory: string, page: ExperimentPage, tables: Tables): Promise<void> {
+  const written = Object.entries(tables).filter(([, rows]) => rows.length > 0);
+  for (const [table, rows] of written) writeWhole(join(directory, `${table}.csv`), tableText(rows));
+  for (const [name, figure] of Object.entries(page.figures)) await writeFigure(directory, name, figure);
+  const paragraphs = [
+    `# ${page.title}`,
+    page.question,
+    ...(page.method ?? []),
+    page.claims.map(claimLine).join("\n"),
+    ...Object.entries(page.figures).map(([figure, { description }]) => `![${description}](${figure}.svg)`),
+    `Tables: ${written.map(([table]) => `[${table}.csv](${table}.csv)`).join(", ")}.`,
+    `To reproduce: \`${page.command}\``,
   ];
-  writeWhole(join(directory, "summary.md"), `${page.join("\n\n")}\n`);
-  return checked;
+  writeWhole(join(directory, "summary.md"), `${paragraphs.join("\n\n")}\n`);
+}
+
+const claimLine = ({ text, holds, found }: CheckedClaim) =>
+  `- ${holds ? "✓" : "✗"} ${text}${found === undefined ? "" : ` (${found})`}`;
+
+export function tableText(rows: readonly Row[]): string {
+  const header = Object.keys(rows[0] ?? {});
+  return csvText([header, ...rows.map((row) => header.map((column) => row[column]))]);
 }

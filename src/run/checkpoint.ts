@@ -1,6 +1,6 @@
 /** Checkpoints: everything a run needs to go on as if it had never stopped, in one file that is whole or absent. */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { writeWhole } from "../host/whole-file.ts";
@@ -19,10 +19,11 @@ export interface Checkpoint {
   readonly positions: Readonly<Record<string, number>>;
 }
 
-const FORMAT = "moge-checkpoint-4";
+const FORMAT = "moge-checkpoint-5";
 const DIGEST_BYTES = 32;
 
-const pathIn = (directory: string) => join(directory, "checkpoint.bin");
+export const CHECKPOINT_FILE = "checkpoint.bin";
+const pathIn = (directory: string) => join(directory, CHECKPOINT_FILE);
 
 /** Layout: the format's name, the sha256 of the rest, the rest as V8 serialises it. */
 export function writeCheckpoint(directory: string, checkpoint: Checkpoint): void {
@@ -44,10 +45,6 @@ export function readCheckpoint(directory: string): Checkpoint | string | undefin
   } catch {
     return `${pathIn(directory)} was written by another version of Node`;
   }
-}
-
-export function removeCheckpoint(directory: string): void {
-  rmSync(pathIn(directory), { force: true, recursive: true });
 }
 
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();

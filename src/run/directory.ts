@@ -3,15 +3,12 @@
  *
  * Nothing complete is ever overwritten without being told to, and a lock keeps two processes off the same run.
  */
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { hostname } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeWhole } from "../host/whole-file.ts";
-
-/** The run cannot start as asked. The message is one line that says what to do. */
-export class RunRefusedError extends Error {
-  override readonly name = "RunRefusedError";
-}
+import { assertHeld, cannotWrite, type Lock, releaseLock, takeLock } from "./lock.ts";
+import { damageOf, isMarkedComplete, markComplete, sync } from "./manifest.ts";
+import { RunRefusedError } from "./refusal.ts";
 
 export interface RunDirectory {
   /** Where results grow. */
@@ -22,6 +19,7 @@ export interface RunDirectory {
   readonly force: boolean;
   /** True if the partial directory holds an interrupted run of the same config. */
   readonly resumes: boolean;
+  readonly lock: Lock;
 }
 
 /** What the run was asked to do: its resolved config, or the options of an experiment. */
@@ -37,13 +35,10 @@ export function claimRunDirectory(results: string, name: string, configText: str
   const final = join(results, name);
   const partial = `${final}.partial`;
   refuseIfComplete(final, force);
+  makeFolders(partial);
+  const lock = takeLock(partial);
   try {
-    makeFolders(partial);
-  } catch (error) {
-    throw cannotWrite(partial, error);
-  }
-  lock(partial);
-  try {
+    refuseIfComplete(final, force); // it may have become so while we waited
     const before = join(partial, CONFIG_FILE);
     const resumes = existsSync(before) && readFileSync(before, "utf8") === configText;
     if (existsSync(before) && !resumes && !force) {
@@ -52,37 +47,50 @@ export function claimRunDirectory(results: string, name: string, configText: str
       );
     }
     if (!resumes) writeWhole(before, configText);
-    return { partial, final, resumes, force };
+    return { partial, final, resumes, force, lock };
   } catch (error) {
-    releaseRunDirectory(partial);
-    throw error;
+    releaseLock(lock);
+    throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? cannotWrite(partial, error) : error;
   }
 }
 
 /** One by one: Node's own recursion never ends where a folder exists in which none can be made, as below /proc. */
-function makeFolders(path: string): void {
+export function makeFolders(path: string): void {
   if (existsSync(path)) return;
   makeFolders(dirname(path));
   try {
     mkdirSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was quicker
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw cannotWrite(path, error); // another process was quicker
   }
 }
 
 /**
  * Turns the partial directory into the final one, in place of an older result if `force` says so.
+ * @param scaffold files that only an unfinished run needs; they go once the result is marked complete
  * @throws RunRefusedError if another process has completed the run in the meantime; the partial one then stays
  */
-export function completeRunDirectory({ partial, final, force }: RunDirectory): void {
+export function completeRunDirectory(directory: RunDirectory, version: string, scaffold: readonly string[] = []): void {
+  const { partial, final, force, lock } = directory;
   refuseIfComplete(final, force);
+  assertHeld(lock);
+  if (!isMarkedComplete(partial)) markComplete(partial, version);
+  const temporary = readdirSync(partial).filter((name) => name.endsWith(".partial"));
+  for (const name of [...scaffold, ...temporary]) rmSync(join(partial, name), { force: true, recursive: true });
   const old = `${final}.replaced`;
   rmSync(old, { recursive: true, force: true });
   if (existsSync(final)) renameSync(final, old);
+  // The lock goes first, lest a process killed here leave it in a complete result; whoever takes it now finds the mark.
+  releaseLock(lock);
   renameSync(partial, final); // fails on a directory that is not empty, so it never overwrites
-  releaseRunDirectory(final);
+  sync(dirname(final));
+  releaseLock({ ...lock, path: join(final, "lock") });
   rmSync(old, { recursive: true, force: true });
 }
+
+/** Whether a process completed the result and died before it could rename it. */
+export const isComplete = (directory: RunDirectory): boolean =>
+  isMarkedComplete(directory.partial) && damageOf(directory.partial, "content") === undefined;
 
 function refuseIfComplete(final: string, force: boolean): void {
   if (!existsSync(final) || force) return;
@@ -92,78 +100,4 @@ function refuseIfComplete(final: string, force: boolean): void {
 }
 
 /** Gives the lock back. The results stay. */
-export function releaseRunDirectory(directory: string): void {
-  rmSync(lockFile(directory), { force: true });
-}
-
-const lockFile = (directory: string) => join(directory, "lock");
-
-/** Takes the lock, from a process that is no more if need be. */
-function lock(partial: string): void {
-  const path = lockFile(partial);
-  if (createExclusive(path)) return;
-  const holder = readHolder(path);
-  if (holder !== undefined && isAlive(holder)) throw held(partial, holder);
-  // One process at a time may clear a dead one's lock, or a second would clear the first one's new lock.
-  const clearing = `${path}.clearing`;
-  if (!createExclusive(clearing)) throw held(partial, readHolder(clearing));
-  try {
-    const still = readHolder(path);
-    if (still === undefined || !isAlive(still)) rmSync(path, { force: true });
-    if (!createExclusive(path)) throw held(partial, readHolder(path));
-  } finally {
-    rmSync(clearing, { force: true });
-  }
-}
-
-/** Creates a file with this process's name in it, at once with its content. @returns false if it is there already */
-function createExclusive(path: string): boolean {
-  const filled = `${path}.${process.pid}`;
-  try {
-    writeFileSync(filled, JSON.stringify({ pid: process.pid, host: hostname() }));
-    linkSync(filled, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw cannotWrite(path, error);
-  } finally {
-    rmSync(filled, { force: true });
-  }
-}
-
-function held(partial: string, holder: Holder | undefined): RunRefusedError {
-  const by = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
-  return new RunRefusedError(
-    `${partial} is being written by ${by}; wait for it or end it (if none is running, remove ${lockFile(partial)})`,
-  );
-}
-
-interface Holder {
-  readonly pid: number;
-  readonly host: string;
-}
-
-function readHolder(path: string): Holder | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as Holder;
-  } catch {
-    return undefined; // gone, or its writer died before it wrote
-  }
-}
-
-/** A process of another machine cannot be asked and counts as alive. */
-function isAlive({ pid, host }: Holder): boolean {
-  if (host !== hostname()) return true;
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-function cannotWrite(path: string, error: unknown): RunRefusedError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return new RunRefusedError(`${path} cannot be written (${code ?? message}); choose another folder with --results`);
-}
+export const releaseRunDirectory = ({ lock }: RunDirectory): void => releaseLock(lock);

@@ -4,14 +4,26 @@ import { join } from "node:path";
 import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { stringify } from "yaml";
 import type { ResolvedConfig, Variant } from "../config/resolve.ts";
+import type { RunConfig } from "../config/schema.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { openEngine } from "../host/open-engine.ts";
+import { writeParquet } from "../output/parquet.ts";
 import { writeReport } from "../output/report.ts";
-import { RunWriter } from "../output/run-writer.ts";
+import { type Formats, growingFiles, RunWriter } from "../output/run-writer.ts";
 import { DivergenceError, type Simulation, type SimulationState, type Step, simulate } from "../simulate.ts";
-import { type Checkpoint, readCheckpoint, removeCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { claimRunDirectory, completeRunDirectory, type RunDirectory, releaseRunDirectory } from "./directory.ts";
+import { CHECKPOINT_FILE, type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import {
+  claimRunDirectory,
+  completeRunDirectory,
+  isComplete,
+  type RunDirectory,
+  releaseRunDirectory,
+} from "./directory.ts";
+import { ERROR_FILE } from "./failure-record.ts";
+import { assertHeld, keepAlive } from "./lock.ts";
 import { planVariant, trainingSteps } from "./plan.ts";
+import { probeRouters } from "./probe-routers.ts";
+import { programVersion } from "./program-version.ts";
 import { writeProvenance } from "./provenance.ts";
 
 export interface RunRequest {
@@ -20,6 +32,12 @@ export interface RunRequest {
   readonly results: string;
   /** Replace an existing result. */
   readonly force: boolean;
+  /** Figures and a summary page; the runs of a sweep do without. */
+  readonly page: boolean;
+  /** Besides CSV. */
+  readonly formats?: Formats;
+  /** Threads of the engine, whatever the config says: the bits do not depend on them. */
+  readonly threads?: number;
 }
 
 /** Told what happens as it happens. */
@@ -46,16 +64,19 @@ export class RunFailedError extends Error {
 export async function run(request: RunRequest, observer: RunObserver, signal: AbortSignal): Promise<RunOutcome> {
   const { resolved, results, force } = request;
   const sources = openEach(resolved.variants);
-  const configText = stringify(resolved.file);
-  const directory = claimRunDirectory(results, resolved.file.name, configText, force);
+  const directory = claimRunDirectory(results, resolved.file.name, stringify(resolved.file), force);
+  const stopSigns = keepAlive(directory.lock);
   try {
+    if (isComplete(directory)) return complete(directory);
     const outcome = await runIn(directory, request, sources, observer, signal);
-    if (outcome.kind === "interrupted") releaseRunDirectory(directory.partial);
+    if (outcome.kind === "interrupted") releaseRunDirectory(directory);
     return outcome;
   } catch (error) {
     dropIfEmpty(directory);
-    releaseRunDirectory(directory.partial);
+    releaseRunDirectory(directory);
     throw error;
+  } finally {
+    stopSigns();
   }
 }
 
@@ -72,21 +93,23 @@ function openEach(variants: readonly Variant[]): OpenedData[] {
 
 async function runIn(
   directory: RunDirectory,
-  { resolved }: RunRequest,
+  request: RunRequest,
   sources: readonly OpenedData[],
   observer: RunObserver,
   signal: AbortSignal,
 ): Promise<RunOutcome> {
-  const { partial } = directory;
+  const { partial, lock } = directory;
+  const { resolved, page, formats = {}, threads } = request;
   const started = new Date();
   const texts = sources.map(({ fingerprint }) => fingerprint);
-  const from = startingPoint(directory, texts, observer);
+  const from = startingPoint(directory, texts, request, observer);
   const engines = { ...from.engines };
-  const writer = new RunWriter(partial, resolved.variants, from.positions);
+  const writer = new RunWriter(partial, resolved.variants, from.positions, formats);
   try {
     for (let v = from.variant; v < resolved.variants.length; v++) {
       const variant = resolved.variants[v]!;
-      const checkpoint = (next: number, state?: SimulationState) =>
+      const checkpoint = (next: number, state?: SimulationState) => {
+        assertHeld(lock);
         writeCheckpoint(partial, {
           variant: next,
           ...(state && { state }),
@@ -94,7 +117,8 @@ async function runIn(
           engines,
           positions: writer.positions(),
         });
-      const engine = await openEngine(variant.config);
+      };
+      const engine = await openEngine(withThreads(variant.config, threads));
       engines[variant.name] = engine.description;
       const state = v === from.variant ? from.state : undefined;
       const before = trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0);
@@ -104,6 +128,7 @@ async function runIn(
         const save = () => checkpoint(v, simulation.save());
         const step = await runVariant(variant, simulation, writer, observer, signal, save);
         if (step !== undefined) return { kind: "interrupted", directory: partial, variant: variant.name, step };
+        writer.probe(variant.name, probeRouters(variant.config, engine, sources[v]!));
       } catch (error) {
         if (!(error instanceof DivergenceError)) throw error;
         throw new RunFailedError(
@@ -118,13 +143,25 @@ async function runIn(
   } finally {
     writer.close();
   }
-  observer.notice("drawing the figures");
-  await writeReport(partial, resolved);
-  writeProvenance(partial, { engines, started });
-  completeRunDirectory(directory);
-  removeCheckpoint(directory.final); // not before: a process killed in between goes on from it
+  if (page) {
+    observer.notice("drawing the figures");
+    await writeReport(partial, resolved);
+  }
+  if (formats.parquet) await writeParquet(partial);
+  writeProvenance(partial, { engines, started, variants: resolved.variants });
+  return complete(directory);
+}
+
+function complete(directory: RunDirectory): RunOutcome {
+  completeRunDirectory(directory, programVersion(), SCAFFOLD);
   return { kind: "complete", directory: directory.final };
 }
+
+/** What only an unfinished run needs. */
+const SCAFFOLD = [CHECKPOINT_FILE, ERROR_FILE];
+
+const withThreads = (config: RunConfig, threads: number | undefined): RunConfig =>
+  threads === undefined ? config : { ...config, engine: { ...config.engine, threads } };
 
 /** Pulls the steps of a variant. @returns the step after which a signal stopped it, or undefined when it is done */
 async function runVariant(
@@ -148,6 +185,7 @@ async function runVariant(
 function startingPoint(
   { partial, resumes }: RunDirectory,
   texts: readonly string[],
+  { resolved, formats = {} }: RunRequest,
   observer: RunObserver,
 ): Checkpoint {
   const beginning: Checkpoint = { variant: 0, texts, engines: {}, positions: {} };
@@ -165,6 +203,10 @@ function startingPoint(
   const short = Object.entries(checkpoint.positions).find(([file, bytes]) => !hasBytes(join(partial, file), bytes));
   if (short !== undefined) {
     observer.notice(`${join(partial, short[0])} is shorter than its checkpoint says; starting from the beginning`);
+    return beginning;
+  }
+  if (growingFiles(resolved.variants, formats).some((file) => !(file in checkpoint.positions))) {
+    observer.notice("other formats are asked for than when the run began; starting from the beginning");
     return beginning;
   }
   observer.notice(`going on from the checkpoint in ${partial}`);

@@ -80,7 +80,7 @@ describe("the command line", () => {
     [
       "unknown experiment",
       ["experiment", "nothing"],
-      /^moge: there is no experiment "nothing"; there are .*imbalance-distribution/,
+      /^moge: there is no experiment "nothing"; there are balance-scope, .*step-time.*\n$/,
     ],
   ];
   for (const [what, args, message] of usage) {
@@ -130,20 +130,31 @@ describe("the command line", () => {
   });
 
   it("fits its help into 80 columns", () => {
-    for (const args of [["--help"], ["run", "--help"], ["config", "show", "--help"], ["experiment", "--help"]]) {
+    for (const args of [
+      ["--help"],
+      ["run", "--help"],
+      ["config", "show", "--help"],
+      ["experiment", "--help"],
+      ["sweep", "--help"],
+      ["status", "--help"],
+      ["plot", "--help"],
+      ["query", "--help"],
+      ["task", "--help"],
+    ]) {
       const { stdout, status } = moge(...args);
       expect(status).to.equal(0);
       for (const line of stdout.split("\n")) expect(line.length).to.be.at.most(80);
     }
   });
 
-  it("stops at Ctrl-C with 130, at SIGTERM with 75, is killed, and goes on to the bytes of an undisturbed run", async () => {
+  it("stops at Ctrl-C with 130, at SIGTERM and SIGUSR2 with 75, is killed, and goes on to the bytes of an undisturbed run", async () => {
     const many = ["--set", "training.steps=400", "--progress", "text"];
     expect(moge("run", "tiny.yaml", ...many, "--results", "whole").status).to.equal(0);
     const exit = (child: ChildProcess) => new Promise<number | null>((done) => child.on("exit", (code) => done(code)));
     for (const [signal, code] of [
       ["SIGINT", 130],
       ["SIGTERM", 75],
+      ["SIGUSR2", 75],
       ["SIGKILL", null],
     ] as const) {
       const child = spawn(process.execPath, [program, "run", "tiny.yaml", ...many], {

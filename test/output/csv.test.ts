@@ -37,7 +37,7 @@ describe("output/csv", () => {
     const path = join(scratch(), "a.csv");
     const names = ["german, formal", 'say "so"', "two\nlines", ""];
     const file = new CsvFile(path, ["name", "value"]);
-    file.append(names.map((name, i) => [name, i]));
+    file.addRows(names.map((name, i) => [name, i]));
     file.close();
     expect(readCsv(path)).to.deep.equal(names.map((name, i) => ({ name, value: String(i) })));
   });
@@ -50,17 +50,17 @@ describe("output/csv", () => {
       ["c", 3],
     ] as const;
     const whole = new CsvFile(join(directory, "whole.csv"), ["name", "value"]);
-    for (const row of rows) whole.append([row]);
+    for (const row of rows) whole.addRows([row]);
     whole.close();
 
     const path = join(directory, "broken.csv");
     const first = new CsvFile(path, ["name", "value"]);
-    first.append([rows[0], rows[1]]);
+    first.addRows([rows[0], rows[1]]);
     const position = first.bytes();
-    first.append([["rows after the checkpoint, and longer than the rest", 99]]);
+    first.addRows([["rows after the checkpoint, and longer than the rest", 99]]);
     first.close();
     const second = new CsvFile(path, ["name", "value"], position);
-    second.append([rows[2]]);
+    second.addRows([rows[2]]);
     expect(second.bytes()).to.equal(readFileSync(path).length);
     second.close();
     expect(readFileSync(path, "utf8")).to.equal(readFileSync(join(directory, "whole.csv"), "utf8"));

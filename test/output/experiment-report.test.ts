@@ -2,18 +2,20 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { experiment, figures } from "../../experiments/imbalance-distribution.ts";
-import { writeExperiment } from "../../src/output/experiment-report.ts";
+import { checkClaims, type ExperimentFigures, writeExperiment } from "../../src/output/experiment-report.ts";
 import { scratchDirectory } from "./scratch.ts";
 
 const options = { trials: 500, seed: 3 };
 const tables = experiment.run(options);
+const claims = checkClaims(experiment.claims, tables);
+const page = (drawn: ExperimentFigures) => ({ ...experiment, claims, figures: drawn, command: "moge experiment" });
 
 describe("output/experiment-report", () => {
   const scratch = scratchDirectory();
 
   it("draws figure 2b with bars as high as the probabilities, MoGE's a single one at 0", async () => {
     const directory = scratch();
-    await writeExperiment(directory, experiment, options, tables, figures(tables));
+    await writeExperiment(directory, page(figures(tables)), tables);
     const svg = readFileSync(join(directory, "imbalance-score.svg"), "utf8");
     const groups = [...svg.matchAll(/class="mark-rect role-mark[\s\S]*?<\/g>/g)].map(([group]) =>
       [...group.matchAll(/ d="M([\d.]+),[\d.]+h([\d.]+)v([\d.]+)/g)].map((bar) => bar.slice(1).map(Number)),
@@ -37,11 +39,11 @@ describe("output/experiment-report", () => {
 
   it("links the figures from the page, and can do without any", async () => {
     const directory = scratch();
-    await writeExperiment(directory, experiment, options, tables, figures(tables));
+    await writeExperiment(directory, page(figures(tables)), tables);
     expect(readFileSync(join(directory, "summary.md"), "utf8")).to.contain("](imbalance-score.svg)\n");
     expect(existsSync(join(directory, "imbalance-score.png"))).to.equal(true);
     const bare = scratch();
-    const claims = await writeExperiment(bare, experiment, options, tables);
+    await writeExperiment(bare, page({}), tables);
     expect(claims.map(({ text }) => text)).to.deep.equal(experiment.claims.map(({ text }) => text));
     expect(readFileSync(join(bare, "summary.md"), "utf8")).not.to.contain(".svg");
   });

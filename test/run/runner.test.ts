@@ -35,7 +35,7 @@ describe("a run on disk", () => {
     options: { force?: boolean; observer?: RunObserver; signal?: AbortSignal } = {},
   ) =>
     run(
-      { resolved: tinyFile(...sets), results: join(folder, name), force: options.force ?? false },
+      { resolved: tinyFile(...sets), results: join(folder, name), force: options.force ?? false, page: true },
       options.observer ?? silent,
       options.signal ?? new AbortController().signal,
     );
@@ -55,7 +55,7 @@ describe("a run on disk", () => {
   let undisturbed: Record<string, string>;
   before(async () => {
     const apart = mkdtempSync(join(tmpdir(), "moge-run-"));
-    await run({ resolved: tinyFile(), results: apart, force: false }, silent, new AbortController().signal);
+    await run({ resolved: tinyFile(), results: apart, force: false, page: true }, silent, new AbortController().signal);
     undisturbed = bytesOf(join(apart, "tiny"));
     rmSync(apart, { recursive: true });
   });
@@ -80,8 +80,8 @@ describe("a run on disk", () => {
 
   it("gives the same bytes on two threads as on one, thread count apart", async () => {
     await start("a", ["engine.threads=2"]);
-    const { "config.yaml": _, "summary.md": __, ...two } = bytesOf(join(folder, "a", "tiny"));
-    const { "config.yaml": ___, "summary.md": ____, ...one } = undisturbed;
+    const { "config.yaml": _, "summary.md": __, "complete.json": ______, ...two } = bytesOf(join(folder, "a", "tiny"));
+    const { "config.yaml": ___, "summary.md": ____, "complete.json": _____, ...one } = undisturbed;
     expect(two).to.deep.equal(one);
   });
 
@@ -112,7 +112,7 @@ describe("a run on disk", () => {
   for (const [what, damage] of [
     [
       "a damaged checkpoint",
-      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-4 and nonsense"),
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-5 and nonsense"),
     ],
     ["a checkpoint cut short", (partial: string) => truncateSync(join(partial, "checkpoint.bin"), 2000)],
     ["a result file cut short", (partial: string) => truncateSync(join(partial, "layers.csv"), 10)],

@@ -1,0 +1,15 @@
+/** `moge experiments`: what there is to carry out. */
+import type { CommandModule } from "yargs";
+import { experimentNames, loadExperiment } from "./experiment-files.ts";
+import { wrapped } from "./format.ts";
+
+export const experimentsCommand: CommandModule = {
+  command: "experiments",
+  describe: "list the experiments and their questions",
+  handler: async () => {
+    for (const name of experimentNames()) {
+      const { title, question } = (await loadExperiment(name)).experiment;
+      process.stdout.write(`${name}: ${title}\n  ${wrapped(question, 78).replaceAll("\n", "\n  ")}\n`);
+    }
+  },
+};

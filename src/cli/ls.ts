@@ -1,0 +1,48 @@
+/** `moge ls`: the results in a folder. */
+import { statSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { CommandModule } from "yargs";
+import { table, terminalWidth } from "./format.ts";
+
+interface Arguments {
+  results: string;
+  json: boolean;
+}
+
+export const lsCommand: CommandModule<object, Arguments> = {
+  command: "ls [results]",
+  describe: "list runs, sweeps and experiments",
+  builder: (yargs) =>
+    yargs
+      .positional("results", { type: "string", default: "results", describe: "folder of results" })
+      .option("json", { type: "boolean", default: false, describe: "as JSON" }),
+  handler: async ({ results, json }) => {
+    const [{ findResults }, { readPlan }, { sweepState, countStates }] = await Promise.all([
+      import("../host/find-runs.ts"),
+      import("../run/sweep-plan.ts"),
+      import("../run/sweep-state.ts"),
+    ]);
+    const rows = findResults(results).map(({ directory, kind, complete }) => {
+      const changed = statSync(directory).mtime.toISOString().slice(0, 16).replace("T", " ");
+      const state = kind === "sweep" ? stateOf(directory) : complete ? "done" : "interrupted";
+      return { name: basename(directory), kind, state, changed };
+    });
+    function stateOf(directory: string): string {
+      try {
+        const statuses = sweepState(directory, readPlan(directory), false);
+        return `${statuses.length} runs: ${countStates(statuses)
+          .map(([state, count]) => `${count} ${state}`)
+          .join(", ")}`;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    }
+    if (json) process.stdout.write(`${JSON.stringify(rows, null, 1)}\n`);
+    else if (rows.length === 0)
+      process.stderr.write(`${join(results)} holds no results; moge run or moge sweep makes some\n`);
+    else {
+      const cells = rows.map(({ name, kind, changed, state }) => [name, kind, changed, state]);
+      process.stdout.write(`${table([["name", "kind", "changed", "state"], ...cells], terminalWidth())}\n`);
+    }
+  },
+};

@@ -1,0 +1,47 @@
+/** `moge report`: makes the report of a sweep, experiment or run anew from its files. */
+import type { CommandModule } from "yargs";
+
+interface Arguments {
+  directory: string;
+  parquet: boolean;
+}
+
+export const reportCommand: CommandModule<object, Arguments> = {
+  command: "report <directory>",
+  describe: "write report.html anew from the files of a sweep, experiment or run",
+  builder: (yargs) =>
+    yargs
+      .positional("directory", { type: "string", demandOption: true, describe: "folder of a result" })
+      .option("parquet", { type: "boolean", default: false, describe: "write runs.parquet, too" }),
+  handler: async ({ directory, parquet }) => {
+    const [{ existsSync }, { planFile, readPlan }, { sweepState }] = await Promise.all([
+      import("node:fs"),
+      import("../run/sweep-plan.ts"),
+      import("../run/sweep-state.ts"),
+    ]);
+    if (existsSync(planFile(directory))) {
+      const plan = readPlan(directory);
+      const { experimentNames, loadExperiment } = await import("./experiment-files.ts");
+      const statuses = sweepState(directory, plan, true);
+      const file = experimentNames().includes(plan.name) ? await loadExperiment(plan.name) : undefined;
+      if (file !== undefined && "sweep" in file.experiment && statuses.every(({ state }) => state === "done")) {
+        const { reportExperiment } = await import("../run/trained-experiment.ts");
+        await reportExperiment(
+          directory,
+          plan,
+          statuses,
+          file.experiment,
+          file.figures,
+          `moge experiment ${plan.name}`,
+        );
+      } else {
+        const { reportSweep } = await import("../run/report-sweep.ts");
+        await reportSweep(directory, plan, statuses, { parquet, page: true });
+      }
+    } else {
+      const { reportRun } = await import("../run/report-run.ts");
+      reportRun(directory);
+    }
+    process.stderr.write(`${directory}/report.html\n`);
+  },
+};

@@ -1,0 +1,212 @@
+/** `moge sweep`: runs what is missing of a sweep, here or by a scheduler. */
+import { join } from "node:path";
+import type { CommandModule } from "yargs";
+import type { SweepPlan } from "../run/sweep-plan.ts";
+import type { RunStatus } from "../run/sweep-state.ts";
+import { UsageError } from "./failure.ts";
+import { formatSeconds } from "./format.ts";
+import { listenForSignals } from "./interruption.ts";
+import { formatOptions, progressOption, resultOptions, setOption } from "./options.ts";
+
+const executors = ["local", "slurm", "k8s"] as const;
+
+interface Arguments {
+  file: string;
+  set: string[];
+  seeds?: number;
+  maxRuns: number;
+  dryRun: boolean;
+  results: string;
+  force: boolean;
+  failFast: boolean;
+  retries: number;
+  timeout?: number;
+  jobs?: number;
+  parquet: boolean;
+  tensorboard: boolean;
+  progress: "auto" | "bar" | "text" | "none";
+  executor: (typeof executors)[number];
+  printCommands: boolean;
+  manifest: boolean;
+  image: string;
+  volume: string;
+  report: boolean;
+  wait: boolean;
+  cancel: boolean;
+  slurm: string[];
+}
+
+/** A number given once, in its bounds. */
+const wholeNumber = (flag: string, least: number, most: number) => (value: unknown) => {
+  const number = Number(value);
+  if (Array.isArray(value) || !Number.isSafeInteger(number) || number < least || number > most) {
+    throw new UsageError(`--${flag}: expected a whole number from ${least} to ${most}, got ${String(value)}`);
+  }
+  return number;
+};
+
+const seconds = (value: unknown) => {
+  const number = Number(value);
+  if (Array.isArray(value) || !(number > 0 && number < 1e7)) {
+    throw new UsageError(`--timeout: expected seconds, more than 0, got ${String(value)}`);
+  }
+  return number;
+};
+
+const number = (describe: string, coerce: (value: unknown) => number) =>
+  ({ type: "string", requiresArg: true, describe, coerce }) as const;
+
+export const sweepCommand: CommandModule<object, Arguments> = {
+  command: "sweep <file>",
+  describe: "run what is missing of a sweep: many configs, each run known by the hash of its own",
+  builder: (yargs) =>
+    yargs
+      .positional("file", { type: "string", demandOption: true, describe: "the sweep, a YAML file" })
+      .option("set", { ...setOption, describe: "override a value of the base, as often as you like" })
+      .option("seeds", number("seeds of each combination, instead of the file's", wholeNumber("seeds", 1, 1e6)))
+      .option("max-runs", { ...number("refuse more runs than these", wholeNumber("max-runs", 1, 1e6)), default: 1000 })
+      .option("dry-run", { type: "boolean", default: false, describe: "list the runs, their state and cost, and stop" })
+      .options(resultOptions)
+      .option("force", { type: "boolean", default: false, describe: "run again what is done, too" })
+      .option("keep-going", { type: "boolean", describe: "go on after a failed run; this is the default" })
+      .option("fail-fast", { type: "boolean", default: false, describe: "stop at the first run that fails for good" })
+      .conflicts("keep-going", "fail-fast")
+      .option("retries", { ...number("attempts after a failed one", wholeNumber("retries", 0, 100)), default: 1 })
+      .option("timeout", number("seconds that an attempt may take; it is saved and tried again", seconds))
+      .option("jobs", number("runs at a time, instead of one a core", wholeNumber("jobs", 1, 1024)))
+      .options(formatOptions)
+      .option("report", { type: "boolean", default: true, describe: "figures and report.html at the end; --no-report" })
+      .option("progress", progressOption)
+      .option("executor", { choices: executors, default: "local" as const, describe: "where the runs are computed" })
+      .option("wait", { type: "boolean", default: false, describe: "slurm: return when the sweep has ended" })
+      .option("cancel", { type: "boolean", default: false, describe: "slurm: cancel what was submitted" })
+      .option("slurm", {
+        type: "string",
+        array: true,
+        requiresArg: true,
+        default: [] as string[],
+        describe: "slurm: an option of sbatch, e.g. --slurm=--partition=long",
+      })
+      .option("manifest", { type: "boolean", default: false, describe: "k8s: print an Indexed Job, for kubectl apply" })
+      .option("image", {
+        type: "string",
+        default: "moge",
+        requiresArg: true,
+        describe: "k8s: container image with moge",
+      })
+      .option("volume", {
+        type: "string",
+        default: "moge-results",
+        requiresArg: true,
+        describe: "k8s: volume claim for results",
+      })
+      .option("print-commands", {
+        type: "boolean",
+        default: false,
+        describe: "print a command for each run that is due, for GNU parallel or anything else",
+      }) as never,
+  handler: async (args) => {
+    const { planSweepFile, writePlan } = await import("../run/sweep-plan.ts");
+    const { makeFolders } = await import("../run/directory.ts");
+    const { force, results } = args;
+    const plan = await planSweepFile(args.file, { seeds: args.seeds, maxRuns: args.maxRuns, sets: args.set });
+    const directory = join(results, plan.name);
+    const statuses = await stateOf(directory, plan);
+    if (args.dryRun) return list(plan, statuses);
+    makeFolders(directory);
+    await refuseOther(directory, force);
+    writePlan(directory, plan);
+    if (args.printCommands) return printCommands(directory, statuses, force);
+    if (args.executor === "k8s") return printManifest(directory, plan, args);
+    const { announceSweep, concludeSweep } = await import("./sweep-report.ts");
+    announceSweep(plan, statuses, force);
+    if (args.executor === "slurm") {
+      const { sweepBySlurm } = await import("./sweep-slurm.ts");
+      return sweepBySlurm(directory, plan, statuses, args);
+    }
+    const { runHere } = await import("./sweep-here.ts");
+    const interruption = listenForSignals("stopping; what runs is saved, and the same command goes on from there");
+    const { parquet, tensorboard, jobs, retries, timeout, failFast } = args;
+    const options = { formats: { parquet, tensorboard }, jobs, retries, timeoutSeconds: timeout, failFast, force };
+    const outcome = await runHere(directory, plan, statuses, {
+      options,
+      progress: args.progress,
+      signal: interruption.signal,
+    });
+    await concludeSweep(directory, plan, outcome, { parquet: args.parquet, page: args.report });
+    if (interruption.signal.aborted) process.exitCode = interruption.exitCode();
+  },
+};
+
+async function stateOf(directory: string, plan: SweepPlan): Promise<RunStatus[]> {
+  const { sweepState } = await import("../run/sweep-state.ts");
+  return sweepState(directory, plan, true);
+}
+
+/** A folder with something else in it is not made into a sweep. */
+async function refuseOther(directory: string, force: boolean): Promise<void> {
+  const { existsSync, readdirSync } = await import("node:fs");
+  const { planFile, readPlan } = await import("../run/sweep-plan.ts");
+  if (existsSync(planFile(directory))) {
+    if (!force) readPlan(directory); // of another version? then it says so
+    return;
+  }
+  const others = readdirSync(directory).filter((name) => name !== "runs" && !name.endsWith(".partial"));
+  if (others.length > 0) {
+    throw new UsageError(
+      `${directory} holds something else than a sweep (${others[0]}); rename the sweep, or choose --results`,
+    );
+  }
+}
+
+/** One line a run on stdout; what it comes to on stderr. */
+async function list(plan: SweepPlan, statuses: readonly RunStatus[]): Promise<void> {
+  const [{ labels }, { estimatedSeconds }, { plannedConfig }] = await Promise.all([
+    import("../run/labels.ts"),
+    import("../run/plan.ts"),
+    import("../run/sweep-plan.ts"),
+  ]);
+  const label = labels(plan);
+  let left = 0;
+  for (const { run, state } of statuses) {
+    const cost = estimatedSeconds([{ name: run.id, config: plannedConfig(plan, run), origins: new Map() }]);
+    if (state !== "done") left += cost;
+    process.stdout.write(`${run.id}  ${state.padEnd(11)}  ${formatSeconds(cost).padStart(6)}  ${label(run.id)}\n`);
+  }
+  const due = statuses.filter(({ state }) => state !== "done").length;
+  process.stderr.write(
+    `${plan.runs.length} runs, ${due} of them to be run: ${formatSeconds(left)} on two cores, from the operation count\n`,
+  );
+}
+
+async function printCommands(directory: string, statuses: readonly RunStatus[], force: boolean): Promise<void> {
+  const [{ mogeCommand }, { resolve }] = await Promise.all([import("./task.ts"), import("node:path")]);
+  for (const { run, state } of statuses) {
+    if (force || state !== "done")
+      process.stdout.write(`${mogeCommand(["task", resolve(directory), run.id, ...(force ? ["--force"] : [])])}\n`);
+  }
+}
+
+async function printManifest(
+  directory: string,
+  plan: SweepPlan,
+  { manifest, image, volume }: Arguments,
+): Promise<void> {
+  if (!manifest) {
+    throw new UsageError(
+      "--executor k8s: this program does not talk to a cluster; add --manifest and pipe it to kubectl apply -f -",
+    );
+  }
+  const { indexedJob } = await import("../host/executors/kubernetes.ts");
+  const { planFile } = await import("../run/sweep-plan.ts");
+  const { readFileSync } = await import("node:fs");
+  process.stdout.write(
+    indexedJob({
+      name: plan.name,
+      runs: plan.runs.length,
+      plan: readFileSync(planFile(directory), "utf8"),
+      image,
+      volume,
+    }),
+  );
+}

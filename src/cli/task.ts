@@ -1,0 +1,117 @@
+/** `moge task`: carries out runs of a planned sweep, by id or by slice. It is what schedulers call, and does nothing twice. */
+import { resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { CommandModule } from "yargs";
+import type { PlannedRun, SweepPlan } from "../run/sweep-plan.ts";
+import { exitCodes, UsageError } from "./failure.ts";
+import { listenForSignals } from "./interruption.ts";
+import { formatOptions } from "./options.ts";
+
+interface Arguments {
+  directory: string;
+  ids: string[];
+  plan?: string;
+  index?: number;
+  count?: number;
+  threads: number;
+  force: boolean;
+  parquet: boolean;
+  tensorboard: boolean;
+}
+
+/** A shell command that runs this program again, from anywhere. */
+export const mogeCommand = (words: readonly string[]): string =>
+  [process.execPath, resolve(process.argv[1]!), ...words].map(shellWord).join(" ");
+
+/** In single quotes where the shell would see more than a word. */
+export const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+export const taskCommand: CommandModule<object, Arguments> = {
+  command: "task <directory> [ids..]",
+  describe: "carry out runs of a planned sweep; what schedulers call",
+  builder: (yargs) =>
+    yargs
+      .positional("directory", { type: "string", demandOption: true, describe: "folder of the sweep" })
+      .positional("ids", { type: "string", array: true, default: [] as string[], describe: "ids of runs" })
+      .option("plan", { type: "string", requiresArg: true, describe: "sweep.json, if it is elsewhere" })
+      .option("index", {
+        type: "number",
+        requiresArg: true,
+        describe: "instead of ids: this slice of the sweep, from 0 …",
+      })
+      .option("count", { type: "number", requiresArg: true, describe: "… of so many" })
+      .implies("index", "count")
+      .implies("count", "index")
+      .option("threads", { type: "number", default: 1, requiresArg: true, describe: "threads of the engine" })
+      .option("force", { type: "boolean", default: false, describe: "run again what is done" })
+      .options(formatOptions),
+  handler: async ({ directory, ids, plan: file, index, count, threads, force, parquet, tensorboard }) => {
+    const [{ readPlan, writePlan, planFile }, { carryOut }, { existsSync }, { makeFolders }] = await Promise.all([
+      import("../run/sweep-plan.ts"),
+      import("../run/planned-run.ts"),
+      import("node:fs"),
+      import("../run/directory.ts"),
+    ]);
+    const plan = file === undefined ? readPlan(directory) : readPlan(directory, file);
+    if (!(Number.isSafeInteger(threads) && threads >= 1 && threads <= 64)) {
+      throw new UsageError(`--threads: expected a whole number from 1 to 64, got ${threads}`);
+    }
+    const runs = await chosen(plan, ids, index, count);
+    if (!existsSync(planFile(directory))) {
+      makeFolders(directory);
+      writePlan(directory, plan);
+    }
+    const interruption = listenForSignals("stopping after this step");
+    const observer = { notice: say, step: () => undefined };
+    for (const planned of runs) {
+      const attempt = () =>
+        carryOut(
+          { directory, plan, planned },
+          { formats: { parquet, tensorboard }, threads, force },
+          observer,
+          interruption.signal,
+        );
+      let result = await attempt();
+      while (result.kind === "held" && !interruption.signal.aborted) {
+        await delay(HELD_DELAY_MILLISECONDS); // another process is at it
+        result = await attempt();
+      }
+      if (interruption.signal.aborted && result.kind !== "done") {
+        process.exitCode = interruption.exitCode();
+        return;
+      }
+      say(
+        result.kind === "failed" ? `${planned.id} failed: ${result.failure.message}` : `${planned.id} ${result.kind}`,
+      );
+      if (result.kind === "failed") process.exitCode = exitCodes.failed;
+    }
+  },
+};
+
+const HELD_DELAY_MILLISECONDS = 500;
+
+const say = (text: string) => void process.stderr.write(`${text}\n`);
+
+async function chosen(
+  plan: SweepPlan,
+  ids: readonly string[],
+  index: number | undefined,
+  count: number | undefined,
+): Promise<PlannedRun[]> {
+  if (index !== undefined && count !== undefined) {
+    if (ids.length > 0) throw new UsageError("give ids, or a slice by --index and --count, not both");
+    if (!(Number.isSafeInteger(count) && count >= 1 && Number.isSafeInteger(index) && index >= 0 && index < count)) {
+      throw new UsageError(`--index ${index} --count ${count}: expected whole numbers, 0 ≤ index < count`);
+    }
+    const { sliceOf } = await import("../host/executors/slurm.ts");
+    return plan.runs.filter((_, place) => sliceOf(place, plan.runs.length, count) === index);
+  }
+  if (ids.length === 0) throw new UsageError("say which runs: their ids, or a slice by --index and --count");
+  return ids.map((id) => {
+    const run = plan.runs.find((each) => each.id === id);
+    if (run === undefined)
+      throw new UsageError(`${id}: the sweep ${plan.name} has no such run; moge status lists them`);
+    return run;
+  });
+}

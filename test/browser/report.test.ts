@@ -1,0 +1,223 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { Browser, Page } from "playwright-core";
+import { randomStream } from "../../src/core/random.ts";
+import type { Row } from "../../src/experiment/experiment.ts";
+import { scatterFigure } from "../../src/output/figures/experiment-figures.ts";
+import { figureRows } from "../../src/output/figures/figure-rows.ts";
+import { writeFigure } from "../../src/output/figures/render.ts";
+import { reportPage } from "../../src/output/report/html.ts";
+import { openBrowser } from "./chromium.ts";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Runs of no meaning, with names and a missing cell that could go wrong. */
+function someRuns(count: number): Row[] {
+  const random = randomStream(5, "report");
+  return Array.from({ length: count }, (_, i) => ({
+    run: i.toString(16).padStart(12, "0"),
+    variant: i % 2 === 0 ? "moge" : 'top<k> & "co"',
+    seed: i,
+    validation_loss_nats_per_byte: 2 + random.uniform(),
+    imbalance_score_mean: i % 10 === 3 ? undefined : random.uniform(),
+    simulated_step_seconds: 0.02 + 0.01 * random.uniform(),
+  }));
+}
+
+async function report(folder: string, runs: readonly Row[]): Promise<string> {
+  const figure = scatterFigure({
+    runs: runs.filter((row) => row["imbalance_score_mean"] !== undefined),
+    x: "validation_loss_nats_per_byte",
+    xTitle: "loss",
+    y: "imbalance_score_mean",
+    by: "variant",
+    title: "Imbalance against loss",
+    yTitle: "imbalance",
+    description: "A dot a run",
+  });
+  await writeFigure(folder, "dots", figure);
+  const page = reportPage({
+    title: "A report </script><script>alert(1)</script>",
+    question: "Does it <work>?",
+    method: ["So it was done."],
+    claims: [
+      { text: "this holds", holds: true, found: "1 < 2" },
+      { text: "this does not", holds: false },
+    ],
+    figures: [
+      {
+        name: "dots",
+        description: "A dot a run",
+        svg: readFileSync(join(folder, "dots.svg"), "utf8"),
+        rows: figureRows(figure),
+      },
+    ],
+    rows: runs,
+    compared: ["variant", "validation_loss_nats_per_byte", "imbalance_score_mean", "simulated_step_seconds"],
+    by: "variant",
+    config: "a: <b>\n",
+    command: "moge sweep x.yaml",
+  });
+  const path = join(folder, "report.html");
+  writeFileSync(path, page);
+  return `file://${path}`;
+}
+
+describe("report.html in a browser", function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let folder: string;
+  let address: string;
+  before(async function () {
+    const opened = await openBrowser();
+    if (typeof opened === "string") {
+      console.log(`      skipped: no browser here (${opened})`);
+      return this.skip();
+    }
+    browser = opened;
+    folder = mkdtempSync(join(tmpdir(), "moge-report-"));
+    address = await report(folder, someRuns(40));
+  });
+  after(async () => {
+    if (browser as Browser | undefined) await browser.close();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
+
+  interface Visit {
+    readonly page: Page;
+    /** What went wrong, and what was asked of a network. */
+    readonly complaints: string[];
+  }
+  async function visit(url: string, options: { colorScheme?: "light" | "dark"; width?: number } = {}): Promise<Visit> {
+    const page = await browser.newPage({
+      colorScheme: options.colorScheme ?? "light",
+      viewport: { width: options.width ?? 1100, height: 900 },
+    });
+    const complaints: string[] = [];
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+    page.on("request", (request) => !/^(file|data|blob):/.test(request.url()) && complaints.push(request.url()));
+    await page.goto(url);
+    await page.waitForSelector("html[data-ready]", { state: "attached" });
+    return { page, complaints };
+  }
+  const column = (page: Page, index: number) =>
+    page.$$eval(
+      ".runs tbody tr:not([hidden])",
+      (rows, i) => rows.map((row) => (row as HTMLTableRowElement).cells[i]!.textContent),
+      index,
+    );
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    for (const width of [360, 1400]) {
+      it(`has no violations of axe, no errors, no requests and no sideways scrolling, ${colorScheme}, ${width} px`, async () => {
+        const { page, complaints } = await visit(address, { colorScheme, width });
+        await page.evaluate(axe);
+        const violations = await page.evaluate(async () => {
+          const { violations: found } = await (
+            globalThis as unknown as {
+              axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
+            }
+          ).axe.run();
+          return found.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 120)}`);
+        });
+        expect(violations).to.deep.equal([]);
+        expect(complaints).to.deep.equal([]);
+        expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
+        await page.close();
+      });
+    }
+  }
+
+  it("shows text as text", async () => {
+    const { page } = await visit(address);
+    expect(await page.textContent("h1")).to.equal("A report </script><script>alert(1)</script>");
+    expect(await page.textContent("#config")).to.equal("a: <b>\n");
+    expect(await page.$$eval(".claims li", (items) => items.map((item) => item.className))).to.deep.equal([
+      "holds",
+      "fails",
+    ]);
+    await page.close();
+  });
+
+  it("sorts by a column, up and down, what is missing last", async () => {
+    const { page } = await visit(address);
+    const header = page.locator(".runs th", { hasText: "imbalance score mean" }).locator("button");
+    for (const sign of [1, -1]) {
+      await header.click();
+      const cells = await column(page, 4);
+      const numbers = cells.filter((cell) => cell !== "").map(Number);
+      expect(numbers).to.have.length(36);
+      expect(cells.slice(36)).to.deep.equal(["", "", "", ""]);
+      expect(numbers).to.deep.equal([...numbers].sort((a, b) => sign * (a - b)));
+    }
+    await page.close();
+  });
+
+  it("filters by text and by number, in the table and in every chart", async () => {
+    const { page } = await visit(address);
+    await page.fill('input[aria-label="Filter variant"]', "moge");
+    await page.fill('input[aria-label="Filter seed"]', "10..20");
+    expect(await column(page, 2)).to.deep.equal(["10", "12", "14", "16", "18", "20"]);
+    expect(await page.textContent(".shown")).to.equal("6 of 40 shown");
+    const visible = await page.$$eval(
+      "#parallel-coordinates path[data-run]",
+      (lines) => lines.filter((line) => getComputedStyle(line).display !== "none").length,
+    );
+    expect(visible).to.equal(6);
+    await page.fill('input[aria-label="Filter seed"]', ">= 38");
+    expect(await column(page, 2)).to.deep.equal(["38"]);
+    await page.close();
+  });
+
+  it("marks the run under the pointer in the table, the figure and the parallel coordinates", async () => {
+    const { page } = await visit(address);
+    await page.hover('.runs tr[data-run="000000000004"] td');
+    const opacities = (selector: string) =>
+      page.$$eval(selector, (all) => all.map((each) => getComputedStyle(each).opacity));
+    for (const chart of ["#dots svg", "#parallel-coordinates svg"]) {
+      expect(await opacities(`${chart} [data-run="000000000004"]`), chart).to.deep.equal(["1"]);
+      expect(await opacities(`${chart} [data-run="000000000005"]`), chart).to.deep.equal(["0.12"]);
+    }
+    await page.close();
+  });
+
+  it("copies the command, and saves a figure as SVG, PNG and CSV", async () => {
+    const { page } = await visit(address);
+    await page.click('button[data-source="command"]');
+    await page.waitForFunction(() =>
+      /Copied|Selected/.test(document.querySelector('button[data-source="command"]')!.textContent),
+    );
+    for (const kind of ["svg", "png", "csv"]) {
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.click(`#dots button[data-kind="${kind}"]`),
+      ]);
+      expect(download.suggestedFilename()).to.equal(`dots.${kind}`);
+      const content = readFileSync(await download.path());
+      if (kind === "csv") expect(content.toString().split("\n")[0]).to.match(/^run,variant,seed,/);
+      else expect(content.subarray(0, 4).toString("latin1")).to.equal(kind === "svg" ? "<svg" : "\x89PNG");
+    }
+    await page.close();
+  });
+
+  it("prints light, without its tools", async () => {
+    const { page } = await visit(address, { colorScheme: "dark" });
+    await page.emulateMedia({ media: "print", colorScheme: "dark" });
+    expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).to.equal("rgb(255, 255, 255)");
+    expect(await page.isVisible("button.save")).to.equal(false);
+    await page.close();
+  });
+
+  it("opens and sorts a thousand runs", async () => {
+    const { page, complaints } = await visit(await report(folder, someRuns(1000)));
+    await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
+    await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
+    expect((await column(page, 2))[0]).to.equal("999");
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+});

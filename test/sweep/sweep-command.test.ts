@@ -1,0 +1,355 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { expect } from "chai";
+import { parseAllDocuments } from "yaml";
+import { tinyText } from "../tiny-config.ts";
+import { torture } from "./torture.ts";
+import { bytesOfTree } from "./tree-bytes.ts";
+
+const program = resolve("dist/src/cli/main.js");
+
+const sweepText = `
+name: small
+base: tiny.yaml
+grid: { training.learningRate: [1.0e-3, 3.0e-3] }
+seeds: 2
+`;
+
+describe("moge sweep", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "moge-sweep-"));
+    writeFileSync(join(folder, "tiny.yaml"), tinyText);
+    writeFileSync(join(folder, "sweep.yaml"), sweepText);
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+  /** Without a report, unless that is what the test is about: it takes longer than the runs. */
+  const moge = (...args: string[]) => {
+    if (args[0] === "sweep" && !args.includes("--report")) args.push("--no-report");
+    const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    return { status, stdout, stderr };
+  };
+  const start = (...args: string[]): ChildProcess =>
+    spawn(process.execPath, [program, ...args, "--no-report"], { cwd: folder, stdio: ["ignore", "ignore", "pipe"] });
+  const end = (child: ChildProcess) =>
+    new Promise<{ code: number | null; said: string }>((done) => {
+      let said = "";
+      child.stderr!.on("data", (text: Buffer) => {
+        said += text.toString();
+      });
+      child.on("exit", (code) => done({ code, said }));
+    });
+  const runs = (results = "results") => join(folder, results, "small", "runs");
+
+  it("lists runs, ids and cost in a dry run, and does nothing", () => {
+    const { status, stdout, stderr } = moge("sweep", "sweep.yaml", "--dry-run");
+    expect(status).to.equal(0);
+    const lines = stdout.trim().split("\n");
+    expect(lines).to.have.length(8);
+    for (const line of lines) {
+      expect(line).to.match(
+        /^[0-9a-f]{12} {2}missing +\d+ s {2}variant (topk|moge), training\.learningRate 0\.00[13], seed [12]$/,
+      );
+    }
+    expect(stderr).to.match(/^8 runs, 8 of them to be run: \d+ s on two cores/);
+    expect(existsSync(join(folder, "results"))).to.equal(false);
+  });
+
+  it("runs what is missing, and only that, to the same bytes", () => {
+    expect(moge("sweep", "sweep.yaml").status).to.equal(0);
+    const before = bytesOfTree(join(folder, "results"));
+    const [kept, lost] = readdirSync(runs());
+    const keptAt = statSync(join(runs(), kept!)).mtimeMs;
+    rmSync(join(runs(), lost!), { recursive: true });
+    const again = moge("sweep", "sweep.yaml");
+    expect(again.stderr).to.include("8 runs, 7 done already, 1 to run");
+    expect(again.stderr).to.match(new RegExp(`1/1 ${lost} done`));
+    expect(bytesOfTree(join(folder, "results"))).to.deep.equal(before);
+    expect(statSync(join(runs(), kept!)).mtimeMs).to.equal(keptAt);
+  });
+
+  it("finds what it has done again when the sweep grows", () => {
+    moge("sweep", "sweep.yaml");
+    writeFileSync(join(folder, "sweep.yaml"), sweepText.replace("3.0e-3]", "3.0e-3, 5.0e-3]"));
+    expect(moge("sweep", "sweep.yaml").stderr).to.include("12 runs, 8 done already, 4 to run");
+  });
+
+  it("names a file that was cut short, and runs that run again", () => {
+    moge("sweep", "sweep.yaml");
+    const before = bytesOfTree(join(folder, "results"));
+    const [damaged] = readdirSync(runs());
+    truncateSync(join(runs(), damaged!, "steps.csv"), 100);
+    expect(moge("status", "results/small").stdout).to.include("8 done");
+    expect(moge("status", "results/small", "--check").stdout).to.match(
+      /7 done, 1 damaged\n.*steps\.csv has 100 bytes instead of \d+/,
+    );
+    const again = moge("sweep", "sweep.yaml");
+    expect(again.stderr).to.match(new RegExp(`${damaged} is not whole \\(steps\\.csv has 100 bytes`));
+    expect(again.status).to.equal(0);
+    expect(bytesOfTree(join(folder, "results"))).to.deep.equal(before);
+  });
+
+  it("goes on after a run that fails, keeps its log, its partial figures and its error, and exits with 3", () => {
+    writeFileSync(join(folder, "sweep.yaml"), sweepText.replace("3.0e-3", "1.0e+30"));
+    const { status, stderr } = moge("sweep", "sweep.yaml");
+    expect(status).to.equal(3);
+    expect(stderr).to.include("4 done, 4 failed");
+    const failed = readdirSync(runs()).filter((name) => name.endsWith(".partial"));
+    expect(failed).to.have.length(4);
+    const error = JSON.parse(readFileSync(join(runs(), failed[0]!, "error.json"), "utf8")) as Record<string, unknown>;
+    expect(error).to.include({ kind: "failed", attempts: 1 });
+    expect(error["message"]).to.match(/a number that is not finite first appears in/);
+    expect(readFileSync(join(runs(), failed[0]!, "log.txt"), "utf8")).to.match(/from step 0\n.*failed: /s);
+    expect(readFileSync(join(runs(), failed[0]!, "steps.csv"), "utf8").split("\n").length).to.be.above(2);
+    const status2 = moge("status", "results/small");
+    expect(status2.stdout).to.match(/4 done, 4 failed/);
+    expect(status2.stdout).to.match(/failed +variant topk, training\.learningRate 1e\+30, seed 1/);
+  });
+
+  it("stops at the first failure with --fail-fast", () => {
+    writeFileSync(join(folder, "sweep.yaml"), sweepText.replace("1.0e-3, 3.0e-3", "1.0e+30, 1.0e-3"));
+    const { status, stderr } = moge("sweep", "sweep.yaml", "--fail-fast", "--jobs", "1");
+    expect(status).to.equal(3);
+    expect(stderr).to.match(/1 failed, 7 missing|1 interrupted, 1 failed, 6 missing/);
+  });
+
+  it("saves a run that takes too long and tries it again from there", () => {
+    const slow = [
+      "--set",
+      "training.steps=3000",
+      "--set",
+      "record.checkpointEvery=10000",
+      "--seeds",
+      "1",
+      "--jobs",
+      "1",
+    ];
+    writeFileSync(join(folder, "sweep.yaml"), "name: small\nbase: tiny.yaml\nvariants: [{ name: topk }]\n");
+    const late = moge("sweep", "sweep.yaml", ...slow, "--timeout", "0.8", "--retries", "0");
+    expect(late.status).to.equal(3);
+    expect(late.stderr).to.match(/timeout, took longer than 0\.8 s/);
+    const [partial] = readdirSync(runs());
+    expect(JSON.parse(readFileSync(join(runs(), partial!, "error.json"), "utf8"))).to.include({ kind: "timeout" });
+    const again = moge("sweep", "sweep.yaml", ...slow);
+    expect(again.status).to.equal(0);
+    expect(readFileSync(join(runs(), partial!.replace(".partial", ""), "log.txt"), "utf8")).to.match(
+      /going on from the checkpoint/,
+    );
+  });
+
+  it("begins anew, and says so, where a checkpoint is corrupt", async () => {
+    writeFileSync(
+      join(folder, "sweep.yaml"),
+      "name: small\nbase: tiny.yaml\nvariants: [{ name: topk }]\nset: { training.steps: 600 }\n",
+    );
+    const child = start("sweep", "sweep.yaml");
+    const ended = end(child);
+    await until(() => readdirSync(runs()).some((name) => existsSync(join(runs(), name, "checkpoint.bin"))));
+    child.kill("SIGINT");
+    expect((await ended).code).to.equal(130);
+    const partial = readdirSync(runs())[0]!;
+    truncateSync(join(runs(), partial, "checkpoint.bin"), 500);
+    const again = moge("sweep", "sweep.yaml");
+    expect(again.stderr).to.match(/checkpoint\.bin is damaged; starting from the beginning/);
+    expect(again.status).to.equal(0);
+    moge("sweep", "sweep.yaml", "--results", "other");
+    expect(bytesOfTree(runs())).to.deep.equal(bytesOfTree(runs("other")));
+  });
+
+  it("is done once by two executors at the same time", async () => {
+    const both = [start("sweep", "sweep.yaml"), start("sweep", "sweep.yaml")].map(end);
+    const [a, b] = await Promise.all(both);
+    expect([a!.code, b!.code]).to.deep.equal([0, 0]);
+    moge("sweep", "sweep.yaml", "--results", "alone");
+    expect(bytesOfTree(join(folder, "results"))).to.deep.equal(bytesOfTree(join(folder, "alone")));
+    const logs = readdirSync(runs()).map((name) => readFileSync(join(runs(), name, "log.txt"), "utf8"));
+    for (const log of logs) expect(log.match(/from step 0/g), "begun once").to.have.length(1);
+  });
+
+  it("survives a full disk: nothing half done counts, and the same command goes on when there is room", function () {
+    const disk = join(folder, "disk");
+    mkdirSync(disk);
+    try {
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], { stdio: "pipe" });
+    } catch {
+      console.log("      skipped: no small disk can be mounted here");
+      this.skip();
+    }
+    try {
+      const full = moge("sweep", "sweep.yaml", "--results", "disk", "--retries", "0");
+      expect(full.status).to.equal(3);
+      expect(full.stderr).to.match(/disk is full|cannot be written \(ENOSPC\)/);
+      execFileSync("mount", ["-o", "remount,size=50m", disk]);
+      expect(moge("sweep", "sweep.yaml", "--results", "disk").status).to.equal(0);
+      moge("sweep", "sweep.yaml");
+      expect(bytesOfTree(runs("disk"))).to.deep.equal(bytesOfTree(runs()));
+    } finally {
+      execFileSync("umount", [disk]);
+    }
+  });
+
+  it("ends with the bytes of an undisturbed sweep after 30 kills at random points", async function () {
+    this.timeout(240_000);
+    const { kills, differences } = await torture(30, 2);
+    expect(differences).to.deep.equal([]);
+    expect(kills).to.equal(30);
+  });
+
+  it("prints commands that a shell can run, in any order and twice", () => {
+    const { stdout } = moge("sweep", "sweep.yaml", "--print-commands");
+    const commands = stdout.trim().split("\n");
+    expect(commands).to.have.length(8);
+    for (const command of [...commands.slice(0, 2).reverse(), commands[0]!]) {
+      execFileSync("sh", ["-c", command], { cwd: "/", stdio: "pipe" });
+    }
+    expect(readdirSync(runs())).to.have.length(2);
+    expect(moge("sweep", "sweep.yaml", "--print-commands").stdout.trim().split("\n")).to.have.length(6);
+  });
+
+  it("prints a Kubernetes Indexed Job whose slices make up the sweep", () => {
+    const { stdout, status } = moge(
+      "sweep",
+      "sweep.yaml",
+      "--executor",
+      "k8s",
+      "--manifest",
+      "--image",
+      "registry/moge:1",
+    );
+    expect(status).to.equal(0);
+    const [plan, job] = parseAllDocuments(stdout).map((document) => document.toJS() as Record<string, never>);
+    expect(plan).to.include({ apiVersion: "v1", kind: "ConfigMap" });
+    const { spec } = job as unknown as {
+      spec: {
+        completions: number;
+        completionMode: string;
+        template: { spec: { containers: { command: string[]; image: string }[] } };
+      };
+    };
+    expect(spec).to.include({ completionMode: "Indexed", completions: 8 });
+    const [{ command, image }] = spec.template.spec.containers as [{ command: string[]; image: string }];
+    expect(image).to.equal("registry/moge:1");
+    writeFileSync(join(folder, "plan.json"), (plan as unknown as { data: Record<string, string> }).data["sweep.json"]!);
+    for (let index = 0; index < spec.completions; index++) {
+      const words = command
+        .slice(1)
+        .map((word) =>
+          word
+            .replace("$(JOB_COMPLETION_INDEX)", String(index))
+            .replace("/results/", "pods/")
+            .replace("/plan/sweep.json", "plan.json"),
+        );
+      expect(moge(...words).status).to.equal(0);
+    }
+    moge("sweep", "sweep.yaml");
+    expect(bytesOfTree(join(folder, "pods", "small", "runs"))).to.deep.equal(bytesOfTree(runs()));
+  });
+
+  it("says where a value of a run comes from, what two runs differ in, and that a run comes out again", () => {
+    moge("sweep", "sweep.yaml", "--set", "training.weightDecay=0.2");
+    const ids = readdirSync(runs());
+    const why = moge("why", ids[0]!, "training").stdout;
+    expect(why).to.match(/^training\.learningRate: 0\.00[13] {2}# sweep\.yaml:4:9$/m);
+    expect(why).to.match(/^training\.weightDecay: 0\.2 {2}# --set training\.weightDecay=0\.2$/m);
+    expect(why).to.match(/^training\.steps: 6 {2}# tiny\.yaml:4:13$/m);
+    expect(why).to.match(/^training\.beta1: 0\.9 {2}# default$/m);
+    const plan = JSON.parse(moge("status", "results/small", "--json").stdout) as {
+      id: string;
+      seed: number;
+      variant: string;
+      set: Record<string, number>;
+    }[];
+    const [a, b] = [1, 2].map(
+      (seed) =>
+        plan.find((run) => run.variant === "topk" && run.seed === seed && run.set["training.learningRate"] === 1e-3)!,
+    );
+    const diff = JSON.parse(moge("diff", a!.id, b!.id, "--json").stdout) as {
+      config: unknown;
+      figures: { key: string }[];
+    };
+    expect(diff.config).to.deep.equal([{ key: "seed", a: 1, b: 2 }]);
+    expect(diff.figures.map(({ key }) => key)).to.include("validation_loss_nats_per_byte");
+    const verified = moge("verify", a!.id.slice(0, 6));
+    expect(verified.stdout).to.match(/^(\d+) of \1 files are the same, byte for byte\n$/);
+    const steps = join(runs(), a!.id, "steps.csv");
+    writeFileSync(steps, readFileSync(steps, "utf8").replace(/(\n[^\n]*)\d\n/, "$19\n"));
+    const spoilt = moge("verify", a!.id);
+    expect(spoilt.status).to.equal(4);
+    expect(spoilt.stdout).to.match(/✗ steps\.csv: line 2 was /);
+  });
+
+  const usage: [what: string, args: string[], message: RegExp][] = [
+    ["a missing file", ["sweep", "nothing.yaml"], /^moge: nothing\.yaml: there is no such file/],
+    ["too many runs", ["sweep", "sweep.yaml", "--max-runs", "3"], /8 runs are more than 3; .* --max-runs 8/],
+    ["seeds that are none", ["sweep", "sweep.yaml", "--seeds", "0"], /--seeds: expected a whole number from 1/],
+    ["seeds of two kinds", ["sweep", "sweep.yaml", "--seeds", "1", "--seeds", "2"], /--seeds: expected a whole number/],
+    ["a timeout that is none", ["sweep", "sweep.yaml", "--timeout", "-1"], /--timeout: expected seconds, more than 0/],
+    ["jobs that are none", ["sweep", "sweep.yaml", "--jobs", "x"], /--jobs: expected a whole number/],
+    ["an unknown executor", ["sweep", "sweep.yaml", "--executor", "pbs"], /Invalid values:.*executor/s],
+    [
+      "a cluster without a manifest",
+      ["sweep", "sweep.yaml", "--executor", "k8s"],
+      /add --manifest and pipe it to kubectl/,
+    ],
+    ["a folder that is no sweep", ["status", "."], /holds no sweep/],
+    ["a run that is none", ["task", ".", "abc"], /holds no sweep/],
+    ["an id of nothing", ["why", "abcdef"], /neither a folder of a run nor the start of an id/],
+    ["a report of nothing", ["report", "."], /holds neither a sweep nor a finished run/],
+  ];
+  for (const [what, args, message] of usage) {
+    it(`exits with 2 and says why: ${what}`, () => {
+      const { status, stderr, stdout } = moge(...args);
+      expect(stderr).to.match(message);
+      expect(stderr).not.to.match(/\n {4}at /);
+      expect(stdout).to.equal("");
+      expect(status).to.equal(2);
+    });
+  }
+
+  it("refuses a folder of another version, and says which", () => {
+    mkdirSync(join(folder, "results", "small"), { recursive: true });
+    writeFileSync(join(folder, "results", "small", "sweep.json"), JSON.stringify({ format: 99, moge: "9.0.0" }));
+    const { status, stderr } = moge("sweep", "sweep.yaml");
+    expect(stderr).to.match(/sweep\.json is of another version of moge \(format 99, this one has 1\)/);
+    expect(status).to.equal(2);
+  });
+
+  it("says in one line that Slurm is not here, and what to do", () => {
+    const { status, stderr } = spawnSync(process.execPath, [program, "sweep", "sweep.yaml", "--executor", "slurm"], {
+      cwd: folder,
+      encoding: "utf8",
+      env: { ...process.env, PATH: "/nowhere" },
+    });
+    expect(stderr).to.match(
+      /^moge: Slurm is not here: sbatch was not found; log in to a machine that submits jobs, or leave out --executor slurm/m,
+    );
+    expect(status).to.equal(2);
+  });
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const last = Date.now() + 30_000; Date.now() < last; await new Promise((done) => setTimeout(done, 10))) {
+    try {
+      if (holds()) return;
+    } catch {
+      // not yet
+    }
+  }
+  throw new Error("it did not happen within half a minute");
+}
