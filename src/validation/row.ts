@@ -3,7 +3,7 @@
 export const classes = {
   E: "exact: follows from definitions",
   C: "calibration: a constant was fitted to it, so that passing proves nothing",
-  V: "held out: predicted without having been looked at",
+  V: "held out: no constant was fitted to it, which does not mean that nobody had seen it",
 } as const;
 
 export type RowClass = keyof typeof classes;
