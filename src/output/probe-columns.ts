@@ -61,7 +61,7 @@ export const probeTables = {
     {
       ...place,
       ...domain,
-      tokens: { unit: "tokens", description: "looked at", value: ({ probed }) => probed.tokens },
+      tokens: { unit: "tokens", description: "tokens of the domain that the routers were shown", value: ({ probed }) => probed.tokens },
       loss_nats_per_byte: {
         unit: "nats per byte",
         description: "mean cross-entropy",
@@ -111,7 +111,7 @@ export const probeTables = {
       ...place,
       expert: { unit: "index", description: "expert, from 0", value: ({ expert }) => expert },
       other: { unit: "index", description: "the other expert, of a higher number", value: ({ other }) => other },
-      tokens: { unit: "tokens", description: "that chose both", value: ({ tokens }) => tokens },
+      tokens: { unit: "tokens", description: "tokens that chose both", value: ({ tokens }) => tokens },
     },
     (variant, { layers }) => layers.flatMap((layer) => pairRows(variant, layer)),
   ),

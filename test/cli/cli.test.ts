@@ -75,7 +75,7 @@ describe("the command line", () => {
     [
       "results under a file",
       ["run", "tiny.yaml", "--results", "tiny.yaml/x"],
-      /moge: tiny\.yaml\/x\/tiny\.partial cannot be written \(ENOTDIR\)/,
+      /moge: tiny\.yaml\/x cannot be written \(ENOTDIR\)/,
     ],
     [
       "unknown experiment",

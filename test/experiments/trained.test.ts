@@ -23,11 +23,15 @@ describe("the experiments that train", () => {
   it("are all there", () => {
     expect(experimentNames()).to.deep.equal([
       "balance-scope",
+      "capacity",
       "devices-beyond-groups",
       "domain-shift",
+      "fan-out",
       "groups",
       "imbalance-distribution",
       "moge-vs-topk",
+      "step-time",
+      "stragglers",
     ]);
     expect(moge("experiments").stdout).to.match(/^moge-vs-topk: MoGE against top-k and a dense twin\n {2}What does/m);
   });
