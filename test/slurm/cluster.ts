@@ -18,8 +18,9 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** Why no cluster can be started here, or undefined. */
+/** Why no cluster is started here, or undefined. Signals have to meet running tasks, so it wants an idle machine. */
 export function whyNoCluster(): string | undefined {
+  if (process.env["MOGE_SLURM"] !== "1") return "MOGE_SLURM=1 asks for it, on a machine that does nothing else";
   const missing = ["munged", "slurmctld", "slurmd", "sbatch"].filter((program) => find(program) === undefined);
   if (missing.length > 0) return `${missing.join(", ")} not found; apt-get install slurm-wlm munge`;
   return process.getuid?.() === 0 ? undefined : "its daemons want to be root";

@@ -132,7 +132,7 @@ describe("moge sweep", () => {
   it("saves a run that takes too long and tries it again from there", () => {
     const slow = [
       "--set",
-      "training.steps=3000",
+      "training.steps=12000",
       "--set",
       "record.checkpointEvery=10000",
       "--seeds",
@@ -141,9 +141,9 @@ describe("moge sweep", () => {
       "1",
     ];
     writeFileSync(join(folder, "sweep.yaml"), "name: small\nbase: tiny.yaml\nvariants: [{ name: topk }]\n");
-    const late = moge("sweep", "sweep.yaml", ...slow, "--timeout", "0.8", "--retries", "0");
+    const late = moge("sweep", "sweep.yaml", ...slow, "--timeout", "2.5", "--retries", "0");
     expect(late.status).to.equal(3);
-    expect(late.stderr).to.match(/timeout, took longer than 0\.8 s/);
+    expect(late.stderr).to.match(/timeout, took longer than 2\.5 s/);
     const [partial] = readdirSync(runs());
     expect(JSON.parse(readFileSync(join(runs(), partial!, "error.json"), "utf8"))).to.include({ kind: "timeout" });
     const again = moge("sweep", "sweep.yaml", ...slow);
