@@ -61,7 +61,11 @@ export const probeTables = {
     {
       ...place,
       ...domain,
-      tokens: { unit: "tokens", description: "tokens of the domain that the routers were shown", value: ({ probed }) => probed.tokens },
+      tokens: {
+        unit: "tokens",
+        description: "tokens of the domain that the routers were shown",
+        value: ({ probed }) => probed.tokens,
+      },
       loss_nats_per_byte: {
         unit: "nats per byte",
         description: "mean cross-entropy",
