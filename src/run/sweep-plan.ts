@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { type Layer, over, settingsLayer, type Tree } from "../config/layers.ts";
 import { ConfigError, type Problem } from "../config/problem.ts";
 import { type ConfigLayers, resolveRun } from "../config/resolve.ts";
@@ -12,6 +12,7 @@ import type { RunConfig } from "../config/schema.ts";
 import { identityText } from "../experiment/identity.ts";
 import { type ReadSweep, readSweepFile } from "../experiment/sweep-file.ts";
 import { countPoints, isExcluded, type Settings, sweepPoints } from "../experiment/sweep-points.ts";
+import { packageDirectory } from "../host/package-directory.ts";
 import { configText, readConfigLayers } from "../host/read-config.ts";
 import { writeWhole } from "../host/whole-file.ts";
 import { programVersion } from "./program-version.ts";
@@ -113,14 +114,18 @@ export function planSweep({ file, layer }: ReadSweep, config: ConfigLayers, opti
     base: base.tree,
     variants: variants.map(({ name, change }) => ({ name, tree: change.tree })),
     origins: {
-      base: Object.fromEntries(base.origins),
-      variants: Object.fromEntries(variants.map(({ name, change }) => [name, Object.fromEntries(change.origins)])),
-      varied: Object.fromEntries(origins),
+      base: withoutPlaces(base.origins),
+      variants: Object.fromEntries(variants.map(({ name, change }) => [name, withoutPlaces(change.origins)])),
+      varied: withoutPlaces(origins),
     },
     axes: axesOf(variants.length, seeds, [...runs.values()]),
     runs: [...runs.values()],
   };
 }
+
+/** Origins without where this package happens to lie: a plan is the same on every machine. */
+const withoutPlaces = (origins: Layer["origins"]): Readonly<Record<string, string>> =>
+  Object.fromEntries([...origins].map(([key, where]) => [key, where.replaceAll(`${packageDirectory()}${sep}`, "")]));
 
 const settingsFrom = (set: Tree, { origins, where }: Layer, at: string): Layer =>
   settingsLayer(set, origins.get(at) ?? where, originsBelow(origins, at, Object.keys(set)));

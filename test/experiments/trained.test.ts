@@ -96,6 +96,17 @@ describe("the experiments that train", () => {
     });
   }
 
+  it("have committed plans that say nothing of the machine they were made on", async () => {
+    for (const name of experimentNames()) {
+      const { experiment } = await loadExperiment(name);
+      if (!("sweep" in experiment)) continue;
+      const { origins } = await planExperiment(experiment, { quick: false, set: [] });
+      const committed = JSON.parse(readFileSync(join("results", name, "sweep.json"), "utf8")) as { origins: unknown };
+      expect(committed.origins, name).to.deep.equal(JSON.parse(JSON.stringify(origins)));
+      expect(JSON.stringify(origins), name).not.to.include(resolve("."));
+    }
+  });
+
   it("have committed results of less than 20 MB altogether", () => {
     const size = (path: string): number =>
       statSync(path).isDirectory()
