@@ -11,6 +11,7 @@ import { experimentsCommand } from "./experiments.ts";
 import { exitCodes, fail } from "./failure.ts";
 import { lsCommand } from "./ls.ts";
 import { metricsCommand } from "./metrics.ts";
+import { placeCommand } from "./place.ts";
 import { planCommand } from "./plan.ts";
 import { plotCommand } from "./plot.ts";
 import { queryCommand } from "./query.ts";
@@ -47,6 +48,7 @@ const parser = yargs(hideBin(process.argv))
   .command(routersCommand)
   .command(rulesCommand)
   .command(metricsCommand)
+  .command(placeCommand)
   .command(costCommand)
   .command(planCommand)
   .command(validateCommand)

@@ -3,6 +3,7 @@ import { auxLossesOther } from "./aux-losses-other.ts";
 import { deepseekGroupLimitedGates, deepseekMoegateAux } from "./deepseek-gates.ts";
 import { deviceCommAuxLosses } from "./device-comm-aux-losses.ts";
 import { edgeCases } from "./edge-cases.ts";
+import { eplbDeepseek, eplbVllmAscend } from "./eplb.ts";
 import { expertBiasUpdate } from "./expert-bias-update.ts";
 import { expertChoice } from "./expert-choice.ts";
 import type { Adapter } from "./golden-case.ts";
@@ -37,4 +38,6 @@ export const families = {
   aux_losses_other: auxLossesOther,
   load_metrics: loadMetricCases,
   edge_cases: edgeCases,
+  eplb_deepseek: eplbDeepseek,
+  eplb_vllm_ascend: eplbVllmAscend,
 } satisfies Record<string, Adapter>;
