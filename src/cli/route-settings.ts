@@ -2,7 +2,7 @@
 import { defaultsOf, type Knobs, titlesOf } from "../core/knob.ts";
 import { placements } from "../placement/placements.ts";
 import { type CapacitySettings, capacityContradiction, capacityKnobs } from "../routing/capacity.ts";
-import { DEFAULT_EPSILON, normalisations } from "../routing/gates.ts";
+import { DEFAULT_EPSILON, type Normalisation, normalisations } from "../routing/gates.ts";
 import { type RoutingPreset, routingPresets } from "../routing/presets.ts";
 import { optionsOf, type RoutingCapacity, type RoutingSettings } from "../routing/route.ts";
 import type { Router, RouterShape } from "../routing/router.ts";
@@ -66,13 +66,13 @@ export function planRoute(args: RouteArguments, tokens: number, experts: number)
     epsilon: DEFAULT_EPSILON,
   };
   const { devices, deviceOf } = devicesOf(args, shape);
-  const capacity = capacityOf(preset?.settings.capacity, given["capacity"]!, tokens, shape);
+  const shared = { ...base, ...given[""] };
+  const capacity = capacityOf(preset?.settings.capacity, given["capacity"]!, tokens, shape, shared.normalisation);
   if (capacity?.level === "device" && deviceOf === undefined) {
     throw new UsageError("capacity.level is device; say how many devices there are with --devices");
   }
   const settings = {
-    ...base,
-    ...given[""],
+    ...shared,
     selection,
     options: { ...preset?.settings.options, ...given[selection] },
     capacity: capacity && (deviceOf === undefined ? capacity : { ...capacity, deviceOf, devices: devices }),
@@ -84,7 +84,11 @@ export function planRoute(args: RouteArguments, tokens: number, experts: number)
     );
   }
   const problem = router.contradiction(shape, optionsOf(settings) as never);
-  if (problem !== undefined) throw new UsageError(`router ${selection}: ${problem}`);
+  if (problem !== undefined) {
+    const hint =
+      args.groups === undefined && problem.includes("groups") ? "; say how many there are with --groups" : "";
+    throw new UsageError(`router ${selection}: ${problem}${hint}`);
+  }
   return { settings, shape, devices, deviceOf };
 }
 
@@ -124,10 +128,11 @@ function capacityOf(
   given: Readonly<Record<string, unknown>>,
   tokens: number,
   shape: RouterShape,
+  normalisation: Normalisation,
 ): RoutingCapacity | undefined {
   if (ofPreset === undefined && Object.keys(given).length === 0) return undefined;
   const capacity: CapacitySettings = { ...defaultsOf(capacityKnobs), ...ofPreset, ...given };
-  const problem = capacityContradiction(capacity, tokens, shape);
+  const problem = capacityContradiction(capacity, tokens, shape, normalisation);
   if (problem !== undefined) throw new UsageError(`capacity.${problem.knob}: ${problem.message}`);
   return capacity;
 }

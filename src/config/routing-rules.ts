@@ -50,7 +50,8 @@ export function routingContradictions(config: RunConfig): Contradiction[] {
 
 function capacityContradictions({ model, router, training }: RunConfig): Contradiction[] {
   if (router.capacity === undefined) return [];
-  const problem = capacityContradiction(router.capacity, training.sequences * model.context, model);
+  const tokens = training.sequences * model.context;
+  const problem = capacityContradiction(router.capacity, tokens, model, router.normalisation);
   return problem === undefined ? [] : [{ keys: [`router.capacity.${problem.knob}`], message: problem.message }];
 }
 

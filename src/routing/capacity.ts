@@ -6,6 +6,7 @@
  * whether first choices go before second ones. Each difference is a setting; presets.ts has the combinations.
  */
 import { type Knobs, type KnobValues, titlesOf } from "../core/knob.ts";
+import type { Normalisation } from "./gates.ts";
 import type { RouterShape } from "./router.ts";
 
 export interface CapacityRule {
@@ -154,8 +155,9 @@ export function capacityContradiction(
   settings: CapacitySettings,
   tokens: number,
   shape: Pick<RouterShape, "experts" | "topK">,
+  normalisation: Normalisation,
 ): { readonly knob: keyof CapacitySettings; readonly message: string } | undefined {
-  const { rule, factor, order, priority } = settings;
+  const { rule, factor, order, priority, renormalise } = settings;
   if (factor < 0 && rule !== "tutel") {
     const message = `expected more than 0, got ${factor}; rule tutel alone gives 0 and less a meaning`;
     return { knob: "factor", message };
@@ -163,6 +165,10 @@ export function capacityContradiction(
   if (priority !== "position" && !servesTokens(order)) {
     const message = `${priority} has no effect with order ${order}; take order token or choice`;
     return { knob: "priority", message };
+  }
+  if (renormalise && !normalisation.startsWith("chosen")) {
+    const message = `has no effect with normalisation ${normalisation}, which divides by no sum; take chosen`;
+    return { knob: "renormalise", message };
   }
   const size = expertCapacity(tokens, shape, settings, tokens);
   if (size >= 1 && Number.isInteger(size)) return undefined;

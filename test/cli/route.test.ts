@@ -180,6 +180,14 @@ describe("moge route, routers, rules and metrics", () => {
       /^moge: capacity\.factor: 0 with rule megatron gives an expert room for 0/,
     ],
     ["route logits.csv --set capacity.priority=confidence", /^moge: capacity\.priority: confidence has no effect with/],
+    [
+      "route logits.csv --set normalisation=none --set capacity.renormalise=true",
+      /^moge: capacity\.renormalise: has no effect with normalisation none/,
+    ],
+    [
+      "route logits.csv --preset deepseek-v3",
+      /4 is more than the 1 groups there are; say how many there are with --groups/,
+    ],
     ["route logits.csv --set capacity.factor=x", /^moge: --set capacity\.factor=x: expected a number/],
     ["route logits.csv --set capacity.level=device", /^moge: capacity\.level is device; say how many devices/],
     ["route logits.csv --set sclae=2", /^moge: --set sclae=2: unknown key sclae, did you mean "scale"\?\n$/],

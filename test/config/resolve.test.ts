@@ -194,6 +194,12 @@ describe("a config that cannot be run", () => {
       /router\.capacity\.priority: confidence has no effect with order weight; take order token or choice$/,
     ],
     [
+      "renormalised weights that are shares of nothing",
+      MINIMAL,
+      ["router.normalisation=none", "router.capacity={ renormalise: true }"],
+      /router\.capacity\.renormalise: has no effect with normalisation none, which divides by no sum; take chosen$/,
+    ],
+    [
       "capacity without room",
       MINIMAL,
       ["router.capacity={ factor: 0 }"],
