@@ -1,11 +1,12 @@
 /** `moge metrics`: lists the metrics with their formulas, or measures a recorded routing with all that apply. */
 import type { CommandModule } from "yargs";
-import type { RecordedAssignment, RecordedLoads } from "../data/recording.ts";
+import type { Recorded, RecordedAssignment, RecordedLayers, RecordedLoads } from "../data/recording.ts";
 import type { Measured } from "../metrics/measure.ts";
 import type { RoutedBatch } from "../output/routing-report.ts";
 import { showSections } from "./catalogue.ts";
 import { UsageError } from "./failure.ts";
 import { inputPath, wholeNumber } from "./options.ts";
+import { comparable, type Named, readRecorded, recordedOptions } from "./recorded.ts";
 import { devicesOf } from "./route-settings.ts";
 import { type Report, writeReport } from "./write-report.ts";
 
@@ -16,6 +17,8 @@ interface Arguments {
   readonly topk?: number | undefined;
   readonly devices?: number | undefined;
   readonly against?: string | undefined;
+  readonly layer?: string | undefined;
+  readonly loads: boolean;
   readonly tokens: number;
   readonly json: boolean;
   readonly out?: string | undefined;
@@ -33,7 +36,7 @@ export const metricsCommand: CommandModule<object, Arguments> = {
         requiresArg: true,
         coerce: inputPath,
         describe:
-          "measure this file: chosen experts or loads as JSON, CSV or .npy, or ESFT's text; - for standard input",
+          "measure this file: chosen experts or loads as JSON, JSON lines, CSV, .npy, pickled counters or ESFT's text; - for standard input",
       })
       .option("experts", { ...wholeNumber("experts", 1), describe: "N (default: as many as the file names)" })
       .option("topk", { ...wholeNumber("topk", 1), describe: "K, where the file does not tell" })
@@ -47,6 +50,7 @@ export const metricsCommand: CommandModule<object, Arguments> = {
         coerce: inputPath,
         describe: "another routing of the same tokens: adds overlap and saturation",
       })
+      .options(recordedOptions)
       .option("tokens", { ...wholeNumber("tokens", 0), default: 4, describe: "tokens that are shown one by one" })
       .option("json", { type: "boolean", default: false, describe: "as JSON" })
       .option("out", {
@@ -61,33 +65,31 @@ export const metricsCommand: CommandModule<object, Arguments> = {
       return showSections("metric", metricSections(), args.name, args.json);
     }
     if (args.name !== undefined) throw new UsageError(`${args.name} beside --of: with --of all metrics are measured`);
-    const recorded = await read(args.of, args);
+    const recorded = await readRecorded(args.of, { ...args, topK: args.topk });
     const other =
-      args.against === undefined ? undefined : await read(args.against, { ...args, experts: recorded.experts });
-    writeReport(
-      args,
-      recorded.kind === "loads" ? await ofLoads(args, recorded, other) : await ofAssignment(args, recorded, other),
-    );
+      args.against === undefined
+        ? undefined
+        : await readRecorded(args.against, { ...args, topK: args.topk, experts: recorded.experts });
+    writeReport(args, await reported(args, recorded, other));
   },
 };
 
-async function read(path: string, { experts, topk }: Pick<Arguments, "experts" | "topk">) {
-  const [{ readInput }, { parseRecorded }] = await Promise.all([
-    import("../host/read-input.ts"),
-    import("../data/recorded-routing.ts"),
-  ]);
-  const { name, bytes } = readInput(path);
-  const recorded = parseRecorded(name, bytes, { experts, topK: topk });
-  for (const note of recorded.notes) process.stderr.write(`${name}: ${note}\n`);
-  return { ...recorded, name };
+function reported(args: Arguments, recorded: Named<Recorded>, other: Named<Recorded> | undefined): Promise<Report> {
+  if (recorded.kind === "assignment") return ofAssignment(args, recorded, other);
+  if (other !== undefined) {
+    throw new UsageError(
+      recorded.kind === "loads"
+        ? `${recorded.name}: holds loads; --against needs the experts of each token`
+        : `${recorded.name}: holds ${recorded.layers.length} layers; say with --layer which to hold against the other file`,
+    );
+  }
+  return recorded.kind === "loads" ? ofLoads(args, recorded) : ofLayers(args, recorded);
 }
-
-type Named<Recording> = Recording & { readonly name: string };
 
 async function ofAssignment(
   args: Arguments,
   recorded: Named<RecordedAssignment>,
-  other: Named<RecordedAssignment | RecordedLoads> | undefined,
+  other: Named<Recorded> | undefined,
 ): Promise<Report> {
   const [{ countLoad }, { deviceLoad }, measure, report] = await Promise.all([
     import("../routing/assignment.ts"),
@@ -132,18 +134,50 @@ async function ofAssignment(
   };
 }
 
-function comparable(other: Named<RecordedAssignment | RecordedLoads>, tokens: number) {
-  if (other.kind === "loads")
-    throw new UsageError(`${other.name}: holds loads; --against needs the experts of each token`);
-  if (other.assignment.tokens === tokens) return other.assignment;
-  throw new UsageError(
-    `${other.name}: holds ${other.assignment.tokens} tokens, the other file ${tokens}; both must be the same`,
-  );
+/** Each layer with all that can be measured of it; loads are pooled as those of a file of loads are. */
+async function ofLayers(args: Arguments, recorded: Named<RecordedLayers>): Promise<Report> {
+  const [
+    { countLoad },
+    { deviceLoad },
+    { measureLoad, measureLoads, measureRouting },
+    { loadsFiles, loadsJson, loadsText },
+  ] = await Promise.all([
+    import("../routing/assignment.ts"),
+    import("../placement/device-load.ts"),
+    import("../metrics/measure.ts"),
+    import("../output/loads-report.ts"),
+  ]);
+  const { experts, layers } = recorded;
+  const { devices, deviceOf } = devicesOf(args, { experts });
+  const loads = layers.map(({ recording }) => {
+    const load = new Float64Array(experts);
+    countLoad(recording.assignment, load);
+    return load;
+  });
+  const onDevices = deviceOf && loads.map((load) => deviceLoad(load, deviceOf, devices));
+  const batch = {
+    title: `recorded in ${recorded.name}`,
+    experts,
+    devices,
+    topKKnown: true,
+    layers: layers.map(({ name, recording: { assignment, weighted, domains, sequenceStarts } }, i) => {
+      const context = { tokens: assignment.tokens, topK: assignment.slots };
+      return {
+        name,
+        load: loads[i]!,
+        measured: [
+          ...measureLoad(loads[i]!, "experts", context),
+          ...(onDevices ? measureLoad(onDevices[i]!, "devices", context) : []),
+          ...measureRouting({ assignment, experts, deviceOf, weighted, domains: domains?.of, sequenceStarts }),
+        ],
+      };
+    }),
+    pooled: [...measureLoads(loads, "experts"), ...(onDevices ? measureLoads(onDevices, "devices") : [])],
+  };
+  return { text: () => loadsText(batch), json: () => loadsJson(batch), files: () => loadsFiles(batch) };
 }
 
-async function ofLoads(args: Arguments, recorded: Named<RecordedLoads>, other: object | undefined): Promise<Report> {
-  if (other !== undefined)
-    throw new UsageError(`${recorded.name}: holds loads; --against needs the experts of each token`);
+async function ofLoads(args: Arguments, recorded: Named<RecordedLoads>): Promise<Report> {
   const [{ deviceLoad }, { measureLoad, measureLoads }, { loadsFiles, loadsJson, loadsText }] = await Promise.all([
     import("../placement/device-load.ts"),
     import("../metrics/measure.ts"),

@@ -1,12 +1,13 @@
 /** `moge place`: what rebalancers make of measured loads, with replicas of hot experts, and what that costs. */
 import type { CommandModule } from "yargs";
-import type { RecordedAssignment, RecordedLoads } from "../data/recording.ts";
 import type { MeasuredDeployment } from "../metrics/measure-deployment.ts";
 import type { RebalancerOutcome } from "../output/deployment-report.ts";
 import type { Deployment } from "../placement/deployment.ts";
 import type { RebalanceShape } from "../placement/rebalancers.ts";
+import type { Assignment } from "../routing/assignment.ts";
 import { UsageError } from "./failure.ts";
 import { inputPath, wholeNumber } from "./options.ts";
+import { type RecordedArguments, readRecorded, recordedOptions } from "./recorded.ts";
 import { writeReport } from "./write-report.ts";
 
 interface Arguments {
@@ -16,6 +17,8 @@ interface Arguments {
   readonly experts?: number | undefined;
   readonly groups?: number | undefined;
   readonly nodes?: number | undefined;
+  readonly layer?: string | undefined;
+  readonly loads: boolean;
   readonly on?: string | undefined;
   readonly given?: string | undefined;
   readonly json: boolean;
@@ -41,6 +44,7 @@ export const placeCommand: CommandModule<object, Arguments> = {
       .option("experts", { ...wholeNumber("experts", 1), describe: "N (default: as many as the file names)" })
       .option("groups", { ...wholeNumber("groups", 1), describe: "groups of experts that stay on a node (default: 1)" })
       .option("nodes", { ...wholeNumber("nodes", 1), describe: "nodes that the devices are spread over (default: 1)" })
+      .options(recordedOptions)
       .option("on", {
         type: "string",
         requiresArg: true,
@@ -61,14 +65,15 @@ export const placeCommand: CommandModule<object, Arguments> = {
       })
       .option("force", { type: "boolean", default: false, describe: "replace what --out finds there" }) as never,
   handler: async (args) => {
-    const past = await readLoads(args.file!, args.experts);
-    const present = args.on === undefined ? past : await readLoads(args.on, past.experts);
+    const past = await readLoads(args.file!, args);
+    const present = args.on === undefined ? past : await readLoads(args.on, { ...args, experts: past.experts });
     requireSameLayers(present.name, present.loads.length, past);
     const [{ deploymentFiles, deploymentJson, deploymentText }, { measureDeployment }] = await Promise.all([
       import("../output/deployment-report.ts"),
       import("../metrics/measure-deployment.ts"),
     ]);
-    const measure: Measure = (deployment, i) => measureDeployment(deployment, present.loads[i]!, present.assignment);
+    const measure: Measure = (deployment, i) =>
+      measureDeployment(deployment, present.loads[i]!, present.assignments?.[i]);
     const { devices, groups = 1, nodes = 1, slots = Math.ceil(past.experts / devices) + 1 } = args;
     const outcomes = await rebalanced(past, { devices, slots, groups, nodes }, measure);
     if (args.given !== undefined) outcomes.push(await given(args.given, devices, present, measure));
@@ -93,26 +98,26 @@ interface Loads {
   readonly experts: number;
   readonly names: readonly string[];
   readonly loads: readonly Float64Array[];
-  /** Absent where the file holds loads alone. */
-  readonly assignment: RecordedAssignment["assignment"] | undefined;
+  /** Of each load; absent where the file holds loads alone. */
+  readonly assignments: readonly Assignment[] | undefined;
 }
 
-async function readLoads(path: string, experts: number | undefined): Promise<Loads> {
-  const [{ readInput }, { parseRecorded }, { countLoad }] = await Promise.all([
-    import("../host/read-input.ts"),
-    import("../data/recorded-routing.ts"),
-    import("../routing/assignment.ts"),
-  ]);
-  const { name, bytes } = readInput(path);
-  const recorded: RecordedAssignment | RecordedLoads = parseRecorded(name, bytes, { experts });
-  for (const note of recorded.notes) process.stderr.write(`${name}: ${note}\n`);
-  if (recorded.kind === "loads") {
-    return { name, experts: recorded.experts, names: recorded.names, loads: recorded.loads, assignment: undefined };
-  }
-  const load = new Int32Array(recorded.experts);
-  countLoad(recorded.assignment, load);
-  const { experts: count, assignment } = recorded;
-  return { name, experts: count, names: ["all"], loads: [Float64Array.from(load)], assignment };
+async function readLoads(path: string, args: RecordedArguments): Promise<Loads> {
+  const [recorded, { countLoad }] = await Promise.all([readRecorded(path, args), import("../routing/assignment.ts")]);
+  if (recorded.kind === "loads") return { ...recorded, assignments: undefined };
+  const layers = recorded.kind === "layers" ? recorded.layers : [{ name: "all", recording: recorded }];
+  const loads = layers.map(({ recording }) => {
+    const load = new Float64Array(recorded.experts);
+    countLoad(recording.assignment, load);
+    return load;
+  });
+  return {
+    name: recorded.name,
+    experts: recorded.experts,
+    names: layers.map(({ name }) => name),
+    loads,
+    assignments: layers.map(({ recording }) => recording.assignment),
+  };
 }
 
 type Measure = (deployment: Deployment, load: number) => MeasuredDeployment;

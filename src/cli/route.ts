@@ -9,6 +9,7 @@ import { routerNamed } from "../routing/routers.ts";
 import { scoreFunctions } from "../routing/scores.ts";
 import { UsageError } from "./failure.ts";
 import { inputPath, setOption, wholeNumber } from "./options.ts";
+import { comparable, readRecorded } from "./recorded.ts";
 import type { RouteArguments, RoutePlan } from "./route-settings.ts";
 import { writeReport } from "./write-report.ts";
 
@@ -190,17 +191,8 @@ async function reported(args: Arguments, plan: RoutePlan, file: LogitsFile, rout
 }
 
 async function otherRouting(path: string, { shape }: RoutePlan, tokens: number) {
-  const [{ readInput }, { parseRecorded }] = await Promise.all([
-    import("../host/read-input.ts"),
-    import("../data/recorded-routing.ts"),
-  ]);
-  const { name, bytes } = readInput(path);
-  const other = parseRecorded(name, bytes, { experts: shape.experts });
-  if (other.kind === "loads") throw new UsageError(`${name}: holds loads; --against needs the experts of each token`);
-  if (other.assignment.tokens === tokens) return other.assignment;
-  throw new UsageError(
-    `${name}: holds ${other.assignment.tokens} tokens, but ${tokens} are routed; both must be the same`,
-  );
+  const other = await readRecorded(path, { experts: shape.experts });
+  return comparable(other, tokens);
 }
 
 function titleOf({ settings }: RoutePlan): string {

@@ -73,6 +73,13 @@ export function parseNpy(name: string, bytes: Uint8Array): NpyArray {
   return { shape, values: order === "True" ? fromFortranOrder(values, shape) : values };
 }
 
+/** One number as numpy stores it. @param type as in a header, without the order of bytes: "f4" @throws RangeError */
+export function parseNumber(type: string, isLittleEndian: boolean, bytes: Uint8Array): number {
+  const read = readers[type];
+  if (read === undefined) throw new RangeError(`numbers of type ${type} are not known`);
+  return read(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, isLittleEndian);
+}
+
 /** @throws DataError unless it has two dimensions, neither of them 0 */
 export function npyMatrix(name: string, bytes: Uint8Array): Matrix {
   const { shape, values } = parseNpy(name, bytes);

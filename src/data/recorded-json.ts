@@ -4,16 +4,16 @@ import { domainsOf } from "./logits.ts";
 import { counted, dataError, type Matrix } from "./matrix.ts";
 import { assignmentOf, type RecordedAssignment, type RecordedLoads, type RecordedSizes } from "./recording.ts";
 
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** Names that programs give the ids of chosen experts, the weights, and loads. */
-const expertKeys = ["experts", "topk_ids", "top_indices", "indices"];
-const weightKeys = ["weights", "topk_weights", "scores"];
+export const expertKeys = ["experts", "topk_ids", "top_indices", "indices", "selected_experts"];
+export const weightKeys = ["weights", "topk_weights", "scores", "selected_probs"];
 const loadKeys = ["load", "loads", "logical_count", "expert_load", "counts"];
 
-const fieldsOf = (value: unknown): Fields =>
+export const fieldsOf = (value: unknown): Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
-const keyIn = (fields: Fields, keys: readonly string[]) => keys.find((key) => Array.isArray(fields[key]));
+export const keyIn = (fields: Fields, keys: readonly string[]) => keys.find((key) => Array.isArray(fields[key]));
 
 /** Undefined when the document holds no loads. [N], [layers, N] or [steps, layers, N], steps being added up. */
 export function loadsFromJson(document: JsonDocument, sizes: RecordedSizes): RecordedLoads | undefined {
@@ -64,6 +64,9 @@ export function assignmentFromJson(name: string, document: JsonDocument, sizes: 
   const fields = fieldsOf(document.value);
   const key = keyIn(fields, expertKeys);
   if (key === undefined && !Array.isArray(document.value)) {
+    if (Array.isArray(fields["physical_to_logical_map"])) {
+      throw dataError(document.place([]), "says which slot holds which expert: moge place LOADS --given reads it");
+    }
     const has = Object.keys(fields).slice(0, 5).join(", ") || "none";
     throw dataError(
       document.place([]),

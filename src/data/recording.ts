@@ -28,11 +28,24 @@ export interface RecordedLoads {
   readonly notes: readonly string[];
 }
 
+/** The experts of the same or other tokens in several layers. */
+export interface RecordedLayers {
+  readonly kind: "layers";
+  /** N */
+  readonly experts: number;
+  readonly layers: readonly { readonly name: string; readonly recording: RecordedAssignment }[];
+  readonly notes: readonly string[];
+}
+
+export type Recorded = RecordedAssignment | RecordedLoads | RecordedLayers;
+
 export interface RecordedSizes {
   /** N; absent: as many as the file names. */
   readonly experts?: number | undefined;
   /** K, where the file does not tell. */
   readonly topK?: number | undefined;
+  /** Bare numbers are loads, a line a layer, rather than the chosen experts of tokens. */
+  readonly areLoads?: boolean | undefined;
 }
 
 /** Makes an assignment of a matrix of expert ids, where -1 is an empty slot. @param weights [T, slots] */

@@ -163,6 +163,30 @@ describe("moge route, routers, rules and metrics", () => {
     expect(stdout).to.match(/^imbalance-score +experts 1$/m);
   });
 
+  it("measures the experts of several layers, all or one of them", () => {
+    const log = [
+      { layer: 3, topk_ids: [0, 1] },
+      { layer: 3, topk_ids: [0, 1] },
+      { layer: 4, topk_ids: [0, 1] },
+      { layer: 4, topk_ids: [2, 3] },
+    ];
+    const text = log.map((line) => `${JSON.stringify(line)}\n`).join("");
+    const all = moge(["metrics", "--of", "-", "--experts", "4", "--devices", "2"], text);
+    fits(all.stdout);
+    expect(all.stdout).to.match(/^max-over-mean +experts 1\.5 +devices 1\.5$/m); // 2 and 1
+    expect(all.stdout).to.match(/^fan-out +1$/m);
+    const one = moge(["metrics", "--of", "-", "--experts", "4", "--layer", "4", "--json"], text);
+    expect(metric(JSON.parse(one.stdout) as Routed, "max-over-mean", "experts")).to.equal(1);
+    const none = moge(["metrics", "--of", "-", "--experts", "4", "--layer", "5"], text);
+    expect(none.stderr).to.match(/^moge: --layer 5: standard input has layer 3, layer 4\n$/);
+    expect(none.status).to.equal(2);
+  });
+
+  it("takes bare numbers for loads where it is told so", () => {
+    const { stdout } = moge(["metrics", "--of", "-", "--loads", "--topk", "1"], "3,3\n1,5\n");
+    expect(stdout).to.match(/^max-over-mean +experts 1\.333$/m); // 1 and 5/3
+  });
+
   const usage: [args: string, message: RegExp][] = [
     ["route", /^moge: Not enough non-option arguments/],
     ["route nowhere.csv", /^moge: nowhere\.csv: there is no such file/],
@@ -199,7 +223,7 @@ describe("moge route, routers, rules and metrics", () => {
     ],
     ["route logits.csv --router noisy-topk", /^moge: router noisy-topk adds noise of a learned width/],
     ["route logits.csv --explain 24", /^moge: --explain 24: the file has 24 tokens, 0 … 23\n$/],
-    ["route logits.csv --against short.json", /^moge: short\.json: holds 1 tokens, but 24 are routed/],
+    ["route logits.csv --against short.json", /^moge: short\.json: holds 1 tokens, the other 24; both must be the same/],
     ["route logits.csv --out nan.csv", /^moge: --out nan\.csv: cannot be written \(EEXIST\)\n$/],
     ["routers mgoe", /^moge: there is no router "mgoe", did you mean "moge"\?\n$/],
     ["rules los-free-bias", /^moge: there is no rule "los-free-bias", did you mean "loss-free-bias"\?\n$/],

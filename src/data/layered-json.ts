@@ -1,0 +1,95 @@
+/**
+ * JSON documents that hold several layers, as different programs nest them: tokens by name with layers by name
+ * (`router_data` of gpt-oss analyses), arrays [tokens, layers, K] (vLLM's `prompt_routed_experts`) or [layers, tokens,
+ * K] (SGLang's `topk_ids_of_layer`), and counts by layer (`layers: {"3": {"cnt": […]}}` of GLM's saliency files).
+ */
+import { type JsonDocument, jsonMatrix } from "./json-document.ts";
+import { type LayerTokens, layersOf } from "./layer-tokens.ts";
+import { dataError } from "./matrix.ts";
+import { type Fields, fieldsOf } from "./recorded-json.ts";
+import type { Recorded, RecordedLoads, RecordedSizes } from "./recording.ts";
+
+/** Undefined when the document is none of these. @throws DataError when it is one and broken */
+export function layersFromJson(name: string, document: JsonDocument, sizes: RecordedSizes): Recorded | undefined {
+  const fields = fieldsOf(document.value);
+  if (Array.isArray(fields["router_data"])) return fromNamedTokens(name, document, fields["router_data"], sizes);
+  for (const key of ["prompt_routed_experts", "routed_experts"]) {
+    if (Array.isArray(fields[key])) return fromArrays(name, document, key, sizes, "tokens first");
+  }
+  if (Array.isArray(fields["topk_ids_of_layer"])) {
+    return fromArrays(name, document, "topk_ids_of_layer", sizes, "layers first");
+  }
+  const layers = Object.entries(fieldsOf(fields["layers"]));
+  if (layers.length > 0 && layers.every(([, layer]) => Array.isArray(fieldsOf(layer)["cnt"]))) {
+    return fromCounts(document, layers, sizes);
+  }
+  return undefined;
+}
+
+function fromNamedTokens(name: string, document: JsonDocument, found: unknown[], sizes: RecordedSizes): Recorded {
+  const layers = new Map<string, LayerTokens>();
+  found.forEach((entry, i) => {
+    for (const [token, ofLayers] of Object.entries(fieldsOf(entry))) {
+      for (const [key, choice] of Object.entries(fieldsOf(ofLayers))) {
+        const layer = key.replace("_", " ");
+        const path = ["router_data", i, token, key];
+        const { selected_experts: ids, selected_probs: weights } = fieldsOf(choice);
+        const rowOf = (key: string, row: unknown) =>
+          jsonMatrix({ ...document, place: () => document.place(path) }, [key], [row], "token").values;
+        const tokens = layers.get(layer) ?? { rows: [] };
+        tokens.rows.push({
+          ids: rowOf("selected_experts", ids),
+          weights: weights === undefined ? undefined : rowOf("selected_probs", weights),
+          place: `${name} at ${token}, ${layer}`,
+        });
+        layers.set(layer, tokens);
+      }
+    }
+  });
+  return layersOf(name, layers, sizes, []);
+}
+
+function fromArrays(
+  name: string,
+  document: JsonDocument,
+  key: string,
+  sizes: RecordedSizes,
+  order: "tokens first" | "layers first",
+): Recorded {
+  const layers = new Map<string, LayerTokens>();
+  (fieldsOf(document.value)[key] as unknown[]).forEach((inner, i) => {
+    const { rows, columns, values } = jsonMatrix(
+      document,
+      [key, i],
+      inner,
+      order === "tokens first" ? "layer" : "token",
+    );
+    for (let j = 0; j < rows; j++) {
+      const layer = `layer ${order === "tokens first" ? j : i}`;
+      const tokens = layers.get(layer) ?? { rows: [] };
+      tokens.rows.push({ ids: values.subarray(j * columns, (j + 1) * columns), place: `${name} at [${i}, ${j}]` });
+      layers.set(layer, tokens);
+    }
+  });
+  return layersOf(name, layers, sizes, []);
+}
+
+function fromCounts(document: JsonDocument, layers: [string, unknown][], sizes: RecordedSizes): RecordedLoads {
+  const loads = layers.map(([layer, found]) => {
+    const path = ["layers", layer, "cnt"];
+    const place = () => document.place(path);
+    const { values } = jsonMatrix({ ...document, place }, path, [(found as Fields)["cnt"]], "layer");
+    const bad = values.find((count) => !(count >= 0 && count < Number.POSITIVE_INFINITY));
+    if (bad !== undefined) throw dataError(place(), `a count of ${bad}; expected a number, 0 or more`);
+    return values;
+  });
+  const experts = sizes.experts ?? loads[0]!.length;
+  const other = loads.findIndex((load) => load.length !== experts);
+  if (other !== -1) {
+    throw dataError(
+      document.place(["layers", layers[other]![0]]),
+      `has ${loads[other]!.length} counts, not ${experts}`,
+    );
+  }
+  return { kind: "loads", experts, names: layers.map(([layer]) => `layer ${layer}`), loads, notes: [] };
+}
