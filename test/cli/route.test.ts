@@ -223,7 +223,10 @@ describe("moge route, routers, rules and metrics", () => {
     ],
     ["route logits.csv --router noisy-topk", /^moge: router noisy-topk adds noise of a learned width/],
     ["route logits.csv --explain 24", /^moge: --explain 24: the file has 24 tokens, 0 … 23\n$/],
-    ["route logits.csv --against short.json", /^moge: short\.json: holds 1 tokens, the other 24; both must be the same/],
+    [
+      "route logits.csv --against short.json",
+      /^moge: short\.json: holds 1 tokens, the other 24; both must be the same/,
+    ],
     ["route logits.csv --out nan.csv", /^moge: --out nan\.csv: cannot be written \(EEXIST\)\n$/],
     ["routers mgoe", /^moge: there is no router "mgoe", did you mean "moge"\?\n$/],
     ["rules los-free-bias", /^moge: there is no rule "los-free-bias", did you mean "loss-free-bias"\?\n$/],
