@@ -1,6 +1,7 @@
 /**
  * Builds the kernels of assembly/ to dist/wasm/<plain|relaxed>.<shared|single>.wasm: with and without fused
- * multiply-add, for a memory shared by worker threads and for one thread where pages have no shared memory.
+ * multiply-add, for a memory shared by worker threads and for one thread where pages have no shared memory; and those
+ * that route large batches, which are plain alone, to routing.<shared|single>.wasm.
  */
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,14 +11,18 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 mkdirSync(new URL("../dist/wasm", import.meta.url), { recursive: true });
 
 const common = ["-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--initialMemory", "1", "--enable", "simd"];
-const kernels = { plain: [], relaxed: ["--enable", "relaxed-simd"] };
+const kernels = {
+  plain: ["assembly/kernels.ts"],
+  relaxed: ["assembly/kernels.ts", "--enable", "relaxed-simd"],
+  routing: ["assembly/routing.ts"],
+};
 const memories = { shared: ["--enable", "threads", "--sharedMemory", "--maximumMemory", "65536"], single: [] };
 
 for (const [kernel, kernelFlags] of Object.entries(kernels)) {
   for (const [memory, memoryFlags] of Object.entries(memories)) {
     const output = `dist/wasm/${kernel}.${memory}.wasm`;
     const flags = ["--baseDir", root, ...common, ...kernelFlags, ...memoryFlags];
-    const { error, stderr } = await asc.main(["assembly/kernels.ts", "--outFile", output, ...flags]);
+    const { error, stderr } = await asc.main(["--outFile", output, ...flags]);
     if (error) {
       console.error(`${output}: ${error.message}\n${stderr.toString()}`);
       process.exit(1);

@@ -1,0 +1,100 @@
+/**
+ * Group-limited routing of one token in doubles, operation for operation as src/routing/group-limited.ts does it, for
+ * the few tokens that single precision cannot decide.
+ */
+import { Job, VALUES } from "./routing-job";
+
+const LN2_HIGH: f64 = 0.6931471803691238;
+const LN2_LOW: f64 = 1.9082149292705877e-10;
+const LOG2_E: f64 = 1.4426950408889634;
+
+/** e^x for x ≤ 0, the same bits as `exp` of src/core/elementary.ts. */
+function exponential(x: f64): f64 {
+  if (x < -745.1332191019412) return 0;
+  const k = Math.floor(x * LOG2_E + 0.5);
+  const r = x - k * LN2_HIGH - k * LN2_LOW;
+  let sum: f64 = (r / 6227020800 + 1.0 / 479001600) * r + 1.0 / 39916800;
+  sum = ((sum * r + 1.0 / 3628800) * r + 1.0 / 362880) * r + 1.0 / 40320;
+  sum = ((sum * r + 1.0 / 5040) * r + 1.0 / 720) * r + 1.0 / 120;
+  sum = ((sum * r + 1.0 / 24) * r + 1.0 / 6) * r + 1.0 / 2;
+  sum = (sum * r + 1) * r + 1;
+  if (k < -1074) return (sum / 2) * powerOfTwo(-1074);
+  return sum * powerOfTwo(<i64>k);
+}
+
+/** @param exponent -1074 … 0 */
+function powerOfTwo(exponent: i64): f64 {
+  if (exponent >= -1022) return reinterpret<f64>((exponent + 1023) << 52);
+  return reinterpret<f64>(<i64>1 << (exponent + 1074));
+}
+
+/** @param row [N] logits @param experts,logits [K] written */
+export function routeExactly(job: Job, row: usize, experts: usize, logits: usize, scratch: usize): void {
+  const values = scratch + VALUES;
+  writeScores(job, row, values);
+  const size = job.width / job.groups;
+  let kept: u64 = 0;
+  for (let n: i32 = 0; n < job.limit; n++) {
+    let best = -1;
+    let most: f64 = 0;
+    for (let g: i32 = 0; g < job.groups; g++) {
+      if ((kept >> g) & 1) continue;
+      const score = groupScore(values + (<usize>(g * size) << 3), size, job.counted);
+      if (best == -1 || score > most) {
+        best = g;
+        most = score;
+      }
+    }
+    kept |= <u64>1 << best;
+  }
+  for (let j: usize = 0; j < <usize>job.topK << 2; j += 4) {
+    let best = -1;
+    let most: f64 = 0;
+    for (let g: i32 = 0; g < job.groups; g++) {
+      if (!((kept >> g) & 1)) continue;
+      for (let e = g * size; e < (g + 1) * size; e++) {
+        const value = load<f64>(values + (<usize>e << 3));
+        if (value < 0) continue; // taken
+        if (best == -1 || value > most) {
+          best = e;
+          most = value;
+        }
+      }
+    }
+    store<f64>(values + (<usize>best << 3), -1);
+    store<i32>(experts + j, best);
+    store<f32>(logits + j, load<f32>(row + (<usize>best << 2)));
+  }
+}
+
+/** Softmax. */
+function writeScores(job: Job, row: usize, values: usize): void {
+  const count = <usize>job.width;
+  let largest: f64 = -Infinity;
+  for (let i: usize = 0; i < count; i++) {
+    const logit = <f64>load<f32>(row + (i << 2));
+    if (logit > largest) largest = logit;
+  }
+  let sum: f64 = 0;
+  for (let i: usize = 0; i < count; i++) {
+    const logit = <f64>load<f32>(row + (i << 2));
+    const term = logit == largest ? 1 : exponential(logit - largest);
+    store<f64>(values + (i << 3), term);
+    sum += term;
+  }
+  for (let i: usize = 0; i < count; i++) store<f64>(values + (i << 3), load<f64>(values + (i << 3)) / sum);
+}
+
+/** The sum of the one or two best, the larger first. */
+function groupScore(values: usize, size: i32, counted: i32): f64 {
+  let first: f64 = -Infinity;
+  let second: f64 = -Infinity;
+  for (const end = values + (<usize>size << 3); values < end; values += 8) {
+    const value = load<f64>(values);
+    if (value > first) {
+      second = first;
+      first = value;
+    } else if (value > second) second = value;
+  }
+  return counted == 2 && size > 1 ? first + second : first;
+}
