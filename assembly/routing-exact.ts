@@ -25,7 +25,7 @@ function exponential(x: f64): f64 {
 /** @param exponent -1074 … 0 */
 function powerOfTwo(exponent: i64): f64 {
   if (exponent >= -1022) return reinterpret<f64>((exponent + 1023) << 52);
-  return reinterpret<f64>(<i64>1 << (exponent + 1074));
+  return reinterpret<f64>((<i64>1) << (exponent + 1074));
 }
 
 /** @param row [N] logits @param experts,logits [K] written */
@@ -39,21 +39,21 @@ export function routeExactly(job: Job, row: usize, experts: usize, logits: usize
     let most: f64 = 0;
     for (let g: i32 = 0; g < job.groups; g++) {
       if ((kept >> g) & 1) continue;
-      const score = groupScore(values + (<usize>(g * size) << 3), size, job.counted);
+      const score = groupScore(values + ((<usize>(g * size)) << 3), size, job.counted);
       if (best == -1 || score > most) {
         best = g;
         most = score;
       }
     }
-    kept |= <u64>1 << best;
+    kept |= (<u64>1) << best;
   }
-  for (let j: usize = 0; j < <usize>job.topK << 2; j += 4) {
+  for (let j: usize = 0; j < (<usize>job.topK) << 2; j += 4) {
     let best = -1;
     let most: f64 = 0;
     for (let g: i32 = 0; g < job.groups; g++) {
       if (!((kept >> g) & 1)) continue;
       for (let e = g * size; e < (g + 1) * size; e++) {
-        const value = load<f64>(values + (<usize>e << 3));
+        const value = load<f64>(values + ((<usize>e) << 3));
         if (value < 0) continue; // taken
         if (best == -1 || value > most) {
           best = e;
@@ -61,9 +61,9 @@ export function routeExactly(job: Job, row: usize, experts: usize, logits: usize
         }
       }
     }
-    store<f64>(values + (<usize>best << 3), -1);
+    store<f64>(values + ((<usize>best) << 3), -1);
     store<i32>(experts + j, best);
-    store<f32>(logits + j, load<f32>(row + (<usize>best << 2)));
+    store<f32>(logits + j, load<f32>(row + ((<usize>best) << 2)));
   }
 }
 
@@ -89,7 +89,7 @@ function writeScores(job: Job, row: usize, values: usize): void {
 function groupScore(values: usize, size: i32, counted: i32): f64 {
   let first: f64 = -Infinity;
   let second: f64 = -Infinity;
-  for (const end = values + (<usize>size << 3); values < end; values += 8) {
+  for (const end = values + ((<usize>size) << 3); values < end; values += 8) {
     const value = load<f64>(values);
     if (value > first) {
       second = first;

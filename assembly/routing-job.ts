@@ -47,6 +47,7 @@ export const ROWS: usize = 2048; // [128] rows of 4 tokens
 export const GROUPS: usize = 4096; // [64] rows of 4 tokens, twice: the best and the second of each group
 export const KEPT: usize = 6144; // [4 tokens, 64] i32: first the groups that are kept
 export const LARGEST: usize = 7168; // [4 tokens] f32
+export const SUMS: usize = 7184; // [2, 4 tokens] f32
 export const LIST: usize = 7232; // [2 pairs, 2048] rows of 2 keys
 export const LIST_BYTES: usize = 2048 * 16;
 export const VALUES: usize = LIST + 2 * LIST_BYTES; // [2048] f64

@@ -35,7 +35,7 @@ const FAR_BELOW: f32 = -690;
 
 /** Writes experts and logits of the live ones of four tokens. @returns the largest logit of each token */
 export function bestGroupsFirst(job: Job, first: i32, live: i32, scratch: usize): v128 {
-  const width = <usize>job.width << 2;
+  const width = (<usize>job.width) << 2;
   const base = job.logits + <usize>first * width;
   const largest = compareGroups(job, base, width, live, scratch);
   const unsure = keepGroups(job, scratch, largest);
@@ -46,7 +46,7 @@ export function bestGroupsFirst(job: Job, first: i32, live: i32, scratch: usize)
     const row = base + <usize>min(r, live - 1) * width;
     const kept = keptGroups(scratch, r);
     for (let i: usize = 0; i < <usize>job.limit; i++) {
-      fold(scratch, r, vectors, row + (<usize>(load<i32>(kept + (i << 2)) * size) << 2), size);
+      fold(scratch, r, vectors, row + ((<usize>(load<i32>(kept + (i << 2)) * size)) << 2), size);
     }
   }
   const least = threshold(scratch, vectors, job.topK);
@@ -57,11 +57,12 @@ export function bestGroupsFirst(job: Job, first: i32, live: i32, scratch: usize)
   }
   for (let r: i32 = 0; r < live; r++) {
     const row = base + <usize>r * width;
-    const slots = <usize>((first + r) * job.topK) << 2;
+    const slots = (<usize>((first + r) * job.topK)) << 2;
     const values = job.weights + slots;
     writeBest(listOf(scratch, r & ~1), r & 1, job.topK, job.experts + slots, values);
-    const own = load<f32>(scratch + LARGEST + (<usize>r << 2));
-    if ((unsure >> r) & 1 || hasDoubt(values, job.topK, own)) routeExactly(job, row, job.experts + slots, values, scratch);
+    const own = load<f32>(scratch + LARGEST + ((<usize>r) << 2));
+    if ((unsure >> r) & 1 || hasDoubt(values, job.topK, own))
+      routeExactly(job, row, job.experts + slots, values, scratch);
   }
   return largest;
 }
@@ -74,8 +75,9 @@ function compareGroups(job: Job, base: usize, width: usize, live: i32, scratch: 
   const own = scratch; // the two vectors of each token
   let largest = f32x4.splat(-Infinity);
   for (let g: usize = 0; g < <usize>job.groups; g++) {
-    const at = g * (<usize>size << 2);
-    for (let r: i32 = 0; r < 4; r++) twoBest(base + <usize>min(r, live - 1) * width + at, size, own + (<usize>r << 5));
+    const at = g * ((<usize>size) << 2);
+    for (let r: i32 = 0; r < 4; r++)
+      twoBest(base + <usize>min(r, live - 1) * width + at, size, own + ((<usize>r) << 5));
     transpose(v128.load(own, 0), v128.load(own, 32), v128.load(own, 64), v128.load(own, 96), best);
     transpose(v128.load(own, 16), v128.load(own, 48), v128.load(own, 80), v128.load(own, 112), second);
     let a = v128.load(best);
@@ -127,16 +129,16 @@ function keepGroups(job: Job, scratch: usize, largest: v128): i32 {
   }
   for (let g = groups; g < rows; g++) v128.store(sorted + (g << 4), f32x4.splat(-1));
   sortRows<f32>(sorted, rows);
-  const last = v128.load(sorted + (<usize>(job.limit - 1) << 4));
-  const next = job.limit == job.groups ? f32x4.splat(-1) : v128.load(sorted + (<usize>job.limit << 4));
+  const last = v128.load(sorted + ((<usize>(job.limit - 1)) << 4));
+  const next = job.limit == job.groups ? f32x4.splat(-1) : v128.load(sorted + ((<usize>job.limit) << 4));
   const unsure = i32x4.bitmask(f32x4.le(f32x4.sub(last, next), f32x4.mul(last, f32x4.splat(MARGIN))));
   for (let r: i32 = 0; r < 4; r++) {
     const kept = keptGroups(scratch, r);
-    const least = load<f32>(sorted + (<usize>(job.limit - 1) << 4) + (<usize>r << 2));
+    const least = load<f32>(sorted + ((<usize>(job.limit - 1)) << 4) + ((<usize>r) << 2));
     let n: usize = 0;
     for (let g: usize = 0; g < groups; g++) {
       store<i32>(kept + (n << 2), <i32>g); // written over by the next unless it is kept
-      n += <usize>(load<f32>(scratch + GROUPS + (g << 5) + (<usize>r << 2)) >= least && n < <usize>job.limit);
+      n += <usize>(load<f32>(scratch + GROUPS + (g << 5) + ((<usize>r) << 2)) >= least && n < <usize>job.limit);
     }
   }
   v128.store(scratch + LARGEST, largest);
@@ -148,12 +150,12 @@ function collectKept(job: Job, base: usize, width: usize, lane: i32, token: i32,
   const size = job.width / job.groups;
   const row = base + <usize>token * width;
   const kept = keptGroups(scratch, lane);
-  const reach = v128.load32_splat(least + (<usize>lane << 2));
+  const reach = v128.load32_splat(least + ((<usize>lane) << 2));
   const start = listOf(scratch, lane);
   let place = start;
   for (let i: usize = 0; i < <usize>job.limit; i++) {
     const id = load<i32>(kept + (i << 2)) * size;
-    place = collect(row + (<usize>id << 2), size, <i64>id, reach, place);
+    place = collect(row + ((<usize>id) << 2), size, <i64>id, reach, place);
   }
   return (place - start) >> 4;
 }

@@ -95,7 +95,13 @@ export function threshold(scratch: usize, vectors: usize, topK: i32): usize {
   const next = vectors * ROW;
   for (let i: usize = 0; i < next; i += ROW) {
     const own = maxima + i;
-    transpose(v128.load(own), v128.load(own + next), v128.load(own + 2 * next), v128.load(own + 3 * next), rows + 4 * i);
+    transpose(
+      v128.load(own),
+      v128.load(own + next),
+      v128.load(own + 2 * next),
+      v128.load(own + 3 * next),
+      rows + 4 * i,
+    );
   }
   if (vectors == 4) {
     sort8<f32>(rows);
@@ -134,7 +140,7 @@ export function collect(row: usize, count: i32, id: i64, least: v128, place: usi
 function list(reached: i64, row: usize, id: i64, place: usize): usize {
   for (; reached != 0; reached &= reached - 1, place += ROW) {
     const bit = ctz(reached);
-    const logit = <f64>(load<f32>(row + (<usize>bit << 2)) + 0); // −0 becomes 0, as they are equal
+    const logit = <f64>(load<f32>(row + ((<usize>bit) << 2)) + 0); // −0 becomes 0, as they are equal
     const bits = reinterpret<i64>(logit > MASKED ? logit : MASKED);
     store<i64>(place, bits | ((id + bit) ^ (~(bits >> 63) & ID_BITS)));
   }

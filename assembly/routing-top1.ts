@@ -21,7 +21,7 @@ export function isTop1(job: Job): bool {
 export function top1OfGroups(job: Job, first: i32, live: i32, scratch: usize): v128 {
   const groups = job.groups;
   const size = job.width / groups;
-  const width = <usize>job.width << 2;
+  const width = (<usize>job.width) << 2;
   const a = job.logits + <usize>first * width;
   const b = live > 1 ? a + width : a;
   const c = live > 2 ? b + width : b;
@@ -30,9 +30,15 @@ export function top1OfGroups(job: Job, first: i32, live: i32, scratch: usize): v
   const four = scratch; // a transposed vector of each token
   let largest = f32x4.splat(-Infinity);
   for (let g: usize = 0; g < <usize>groups; g++) {
-    const at = g * (<usize>size << 2);
-    const bytes = <usize>size << 2;
-    transpose(foldGroup(a + at, bytes), foldGroup(b + at, bytes), foldGroup(c + at, bytes), foldGroup(d + at, bytes), four);
+    const at = g * ((<usize>size) << 2);
+    const bytes = (<usize>size) << 2;
+    transpose(
+      foldGroup(a + at, bytes),
+      foldGroup(b + at, bytes),
+      foldGroup(c + at, bytes),
+      foldGroup(d + at, bytes),
+      four,
+    );
     const even = f32x4.pmax(v128.load(four, 0), v128.load(four, 16));
     const odd = f32x4.pmax(v128.load(four, 32), v128.load(four, 48));
     const most = f32x4.pmax(even, odd);
@@ -40,9 +46,9 @@ export function top1OfGroups(job: Job, first: i32, live: i32, scratch: usize): v
     v128.store(best + (g << 4), most);
   }
   for (let r: i32 = 0; r < live; r++) {
-    const slots = <usize>((first + r) * groups) << 2;
+    const slots = (<usize>((first + r) * groups)) << 2;
     const row = job.logits + <usize>(first + r) * width;
-    const own = best + (<usize>r << 2);
+    const own = best + ((<usize>r) << 2);
     if (size == 8) findInEights(row, own, groups, job.experts + slots, job.weights + slots);
     else findInSixteens(row, own, groups, size, job.experts + slots, job.weights + slots);
   }

@@ -6,8 +6,9 @@
  * Four tokens go together from their logits to their weights, so that a row is in the first cache when its
  * exponentials are taken; what lies between is in a scratch of 100 kB, of which a few are touched.
  */
-import { bestGroupsFirst } from "./routing-limited";
+
 import { BEST_GROUPS_FIRST, COUNTS, Job, SCRATCH_BYTES, TOTALS } from "./routing-job";
+import { bestGroupsFirst } from "./routing-limited";
 import { collect, fold, foldVectors, listOf, sortCandidates, startFold, threshold, writeBest } from "./routing-select";
 import { isTop1, top1OfGroups } from "./routing-top1";
 import { count, settle, weigh } from "./routing-weights";
@@ -39,13 +40,8 @@ export function route(address: usize, first: i32, last: i32, unit: i32, scratch:
       if (job.rule == BEST_GROUPS_FIRST) largest = bestGroupsFirst(job, first, live, scratch);
       else if (top1) largest = top1OfGroups(job, first, live, scratch);
       else largest = bestOfGroups(job, first, live, scratch);
-      v128.store(scratch, largest);
-      for (let r: i32 = 0; r < live; r++) {
-        const slots = <usize>((first + r) * job.topK) << 2;
-        const row = job.logits + (<usize>(first + r) * <usize>job.width << 2);
-        weigh(job, row, job.weights + slots, load<f32>(scratch + (<usize>r << 2)));
-        count(scratch, job.experts + slots, job.topK);
-      }
+      weigh(job, first, live, largest, scratch);
+      count(scratch, job.experts + ((<usize>(first * job.topK)) << 2), live * job.topK);
     }
     first = end;
     settle(job, scratch, unit);
@@ -54,14 +50,14 @@ export function route(address: usize, first: i32, last: i32, unit: i32, scratch:
 
 /** The best K/M experts of each of M groups, of which there may be one. @returns the largest logit of each token */
 function bestOfGroups(job: Job, first: i32, live: i32, scratch: usize): v128 {
-  const width = <usize>job.width << 2;
+  const width = (<usize>job.width) << 2;
   const size = job.width / job.groups;
   const each = job.topK / job.groups;
   const vectors = foldVectors(each);
   const base = job.logits + <usize>first * width;
   let largest = f32x4.splat(-Infinity);
   for (let g: i32 = 0; g < job.groups; g++) {
-    const at = <usize>(g * size) << 2;
+    const at = (<usize>(g * size)) << 2;
     startFold(scratch, vectors);
     for (let r: i32 = 0; r < 4; r++) fold(scratch, r, vectors, base + <usize>min(r, live - 1) * width + at, size);
     const least = threshold(scratch, vectors, each);
@@ -72,10 +68,10 @@ function bestOfGroups(job: Job, first: i32, live: i32, scratch: usize): v128 {
       sortCandidates(listOf(scratch, pair), one, two, each);
     }
     for (let r: i32 = 0; r < live; r++) {
-      const slots = <usize>((first + r) * job.topK + g * each) << 2;
+      const slots = (<usize>((first + r) * job.topK + g * each)) << 2;
       writeBest(listOf(scratch, r & ~1), r & 1, each, job.experts + slots, job.weights + slots);
     }
-    largest = f32x4.pmax(largest, v128.load(least - (<usize>(each - 1) << 4)));
+    largest = f32x4.pmax(largest, v128.load(least - ((<usize>(each - 1)) << 4)));
   }
   return largest;
 }
@@ -83,5 +79,5 @@ function bestOfGroups(job: Job, first: i32, live: i32, scratch: usize): v128 {
 /** @returns how many candidates the lane has */
 function candidates(row: usize, size: i32, id: i32, least: usize, lane: i32, scratch: usize): usize {
   const start = listOf(scratch, lane);
-  return (collect(row, size, <i64>id, v128.load32_splat(least + (<usize>lane << 2)), start) - start) >> 4;
+  return (collect(row, size, <i64>id, v128.load32_splat(least + ((<usize>lane) << 2)), start) - start) >> 4;
 }

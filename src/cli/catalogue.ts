@@ -10,18 +10,15 @@ interface Arguments {
 
 type Catalogue = typeof import("../output/catalogue.ts");
 
-function command(name: string, what: string, describe: string, sectionsOf: (catalogue: Catalogue) => Section[]) {
-  return {
-    command: `${name} [name]`,
-    describe,
+const catalogue = (what: string, sectionsOf: (catalogue: Catalogue) => Section[]) =>
+  ({
     builder: (yargs) =>
       yargs
         .positional("name", { type: "string", describe: `one ${what}, with all that is known of it; none: list them` })
         .option("json", { type: "boolean", default: false, describe: "as JSON" }),
-    handler: async ({ name: wanted, json }) =>
-      showSections(what, sectionsOf(await import("../output/catalogue.ts")), wanted, json),
-  } satisfies CommandModule<object, Arguments>;
-}
+    handler: async ({ name, json }) =>
+      showSections(what, sectionsOf(await import("../output/catalogue.ts")), name, json),
+  }) satisfies CommandModule<object, Arguments>;
 
 /** Prints the sections, or the entries of one name. @throws UsageError for a name that none has */
 export async function showSections(
@@ -41,16 +38,6 @@ export async function showSections(
   process.stdout.write(json ? `${JSON.stringify(found, null, 1)}\n` : `${found.map(entryText).join("\n\n")}\n`);
 }
 
-export const routersCommand = command(
-  "routers",
-  "router",
-  "list the routers, score functions, normalisations and presets",
-  ({ routerSections }) => routerSections(),
-);
+export const routersCommand = catalogue("router", ({ routerSections }) => routerSections());
 
-export const rulesCommand = command(
-  "rules",
-  "rule",
-  "list the balancing rules and the capacity rules",
-  ({ ruleSections }) => ruleSections(),
-);
+export const rulesCommand = catalogue("rule", ({ ruleSections }) => ruleSections());

@@ -54,8 +54,6 @@ function originTable(rows: readonly OriginOfValue[]): string {
 }
 
 export const configCommand: CommandModule = {
-  command: "config <command>",
-  describe: "look into a config",
   builder: (yargs) => yargs.command(showCommand).demandCommand(1, "say what to do, for example: moge config show"),
   handler: () => undefined,
 };

@@ -18,8 +18,6 @@ export const path = (flag: string) => (value: string | string[] | undefined) => 
 };
 
 export const costCommand: CommandModule<object, Arguments> = {
-  command: "cost <config>",
-  describe: "price one training step on a simulated machine",
   builder: (yargs) =>
     yargs
       .positional("config", { type: "string", demandOption: true, describe: "a file, or a packaged cost config" })

@@ -20,8 +20,6 @@ interface Difference {
 }
 
 export const diffCommand: CommandModule<object, Arguments> = {
-  command: "diff <a> <b>",
-  describe: "what two runs differ in: configs and figures",
   builder: (yargs) =>
     yargs
       .positional("a", runArgument)

@@ -21,8 +21,6 @@ interface Arguments {
 }
 
 export const experimentCommand: CommandModule<object, Arguments> = {
-  command: "experiment <name>",
-  describe: "carry an experiment out, write its report, check its claims",
   builder: (yargs) =>
     yargs
       .positional("name", { type: "string", demandOption: true, describe: "which; moge experiments lists them" })

@@ -4,8 +4,6 @@ import { experimentNames, loadExperiment } from "./experiment-files.ts";
 import { wrapped } from "./format.ts";
 
 export const experimentsCommand: CommandModule = {
-  command: "experiments",
-  describe: "list the experiments and their questions",
   handler: async () => {
     for (const name of experimentNames()) {
       const { title, question } = (await loadExperiment(name)).experiment;

@@ -10,8 +10,6 @@ interface Arguments {
 }
 
 export const lsCommand: CommandModule<object, Arguments> = {
-  command: "ls [results]",
-  describe: "list runs, sweeps and experiments",
   builder: (yargs) =>
     yargs
       .positional("results", { type: "string", default: "results", describe: "folder of results" })

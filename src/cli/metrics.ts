@@ -26,8 +26,6 @@ interface Arguments {
 }
 
 export const metricsCommand: CommandModule<object, Arguments> = {
-  command: "metrics [name]",
-  describe: "list the metrics, or measure a recorded routing",
   builder: (yargs) =>
     yargs
       .positional("name", { type: "string", describe: "one metric, with all that is known of it; none: list them" })

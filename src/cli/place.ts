@@ -27,8 +27,6 @@ interface Arguments {
 }
 
 export const placeCommand: CommandModule<object, Arguments> = {
-  command: "place <file>",
-  describe: "deploy experts by measured loads, with replicas of the hot ones",
   builder: (yargs) =>
     yargs
       .positional("file", {

@@ -17,8 +17,6 @@ interface Arguments {
 const MOST_SHOWN = 50;
 
 export const planCommand: CommandModule<object, Arguments> = {
-  command: "plan <config>",
-  describe: "search the fastest parallel layout that fits",
   builder: (yargs) =>
     yargs
       .positional("config", { type: "string", demandOption: true, describe: "a file, or a packaged cost config" })

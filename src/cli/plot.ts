@@ -14,8 +14,6 @@ interface Arguments {
 }
 
 export const plotCommand: CommandModule<object, Arguments> = {
-  command: "plot <files..>",
-  describe: "draw a column of CSV files against another, or by your own Vega-Lite",
   builder: (yargs) =>
     yargs
       .positional("files", { type: "string", array: true, demandOption: true, describe: "CSV files of results" })

@@ -9,8 +9,6 @@ interface Arguments {
 }
 
 export const queryCommand: CommandModule<object, Arguments> = {
-  command: "query <sql>",
-  describe: "ask all results in SQL, with DuckDB",
   builder: (yargs) =>
     yargs
       .positional("sql", {

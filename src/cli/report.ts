@@ -7,8 +7,6 @@ interface Arguments {
 }
 
 export const reportCommand: CommandModule<object, Arguments> = {
-  command: "report <directory>",
-  describe: "write report.html anew from the files of a sweep, experiment or run",
   builder: (yargs) =>
     yargs
       .positional("directory", { type: "string", demandOption: true, describe: "folder of a result" })

@@ -26,8 +26,6 @@ interface Arguments extends RouteArguments {
 }
 
 export const routeCommand: CommandModule<object, Arguments> = {
-  command: "route <file>",
-  describe: "route a matrix of logits: who goes where, and how even it is",
   builder: (yargs) =>
     yargs
       .positional("file", {

@@ -20,8 +20,6 @@ interface Arguments {
 }
 
 export const runCommand: CommandModule<object, Arguments> = {
-  command: "run [config]",
-  describe: "train and price the variants of a config, side by side",
   builder: (yargs) =>
     yargs
       .positional("config", configArgument)

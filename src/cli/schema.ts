@@ -2,8 +2,6 @@
 import type { CommandModule } from "yargs";
 
 export const schemaCommand: CommandModule = {
-  command: "schema",
-  describe: "print the JSON Schema of config files",
   handler: async () => {
     const { configJsonSchema } = await import("../config/resolve.ts");
     process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);

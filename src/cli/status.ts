@@ -10,8 +10,6 @@ interface Arguments {
 }
 
 export const statusCommand: CommandModule<object, Arguments> = {
-  command: "status <directory>",
-  describe: "how far a sweep is: what is done, runs, failed or missing",
   builder: (yargs) =>
     yargs
       .positional("directory", { type: "string", demandOption: true, describe: "folder of a sweep or experiment" })

@@ -57,8 +57,6 @@ const number = (describe: string, coerce: (value: unknown) => number) =>
   ({ type: "string", requiresArg: true, describe, coerce }) as const;
 
 export const sweepCommand: CommandModule<object, Arguments> = {
-  command: "sweep <file>",
-  describe: "run what is missing of a sweep: many configs, each run known by the hash of its own",
   builder: (yargs) =>
     yargs
       .positional("file", { type: "string", demandOption: true, describe: "the sweep, a YAML file" })

@@ -28,8 +28,6 @@ export const shellWord = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 export const taskCommand: CommandModule<object, Arguments> = {
-  command: "task <directory> [ids..]",
-  describe: "carry out runs of a planned sweep; what schedulers call",
   builder: (yargs) =>
     yargs
       .positional("directory", { type: "string", demandOption: true, describe: "folder of the sweep" })

@@ -8,8 +8,6 @@ interface Arguments {
 }
 
 export const validateCommand: CommandModule<object, Arguments> = {
-  command: "validate",
-  describe: "put the cost model beside published figures",
   builder: (yargs) =>
     yargs
       .option("json", { type: "boolean", default: false, describe: "as JSON" })

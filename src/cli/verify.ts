@@ -12,8 +12,6 @@ interface Arguments {
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 
 export const verifyCommand: CommandModule<object, Arguments> = {
-  command: "verify <run>",
-  describe: "run it again, apart, and compare the bytes",
   builder: (yargs) => yargs.positional("run", runArgument).option("results", resultsOption),
   handler: async ({ run, results }) => {
     const { verifyRun } = await import("../run/verify.ts");

@@ -13,8 +13,6 @@ interface Arguments {
 }
 
 export const whyCommand: CommandModule<object, Arguments> = {
-  command: "why <run> [key]",
-  describe: "which file or flag set what in a run",
   builder: (yargs) =>
     yargs
       .positional("run", runArgument)

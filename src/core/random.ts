@@ -55,10 +55,12 @@ export class Random {
 
   /** A whole number in [0, bound), every one equally likely. @param bound 1 … 2^32 */
   below(bound: number): number {
-    const limit = TWO_POW_32 - (TWO_POW_32 % bound);
-    let draw = this.uint32();
-    while (draw >= limit) draw = this.uint32();
-    return draw % bound;
+    for (;;) {
+      const draw = this.uint32();
+      // A remainder without the host's slow one: below 2^32 the quotient is never rounded up to a whole number.
+      const rest = draw - Math.floor(draw / bound) * bound;
+      if (draw - rest + bound <= TWO_POW_32) return rest; // else the last, incomplete run of remainders
+    }
   }
 
   /** A standard normal number, by Marsaglia's polar method (SIAM Review 6, 1964). */

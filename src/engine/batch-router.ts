@@ -219,7 +219,8 @@ export class BatchRouter {
   /** Routes the first `tokens` rows of `logits`. */
   route(tokens: number = this.plan.tokens): RoutedTokens {
     const { at, shape } = this.plan;
-    if (tokens > this.plan.tokens) throw new RangeError(`${tokens} tokens; the router has room for ${this.plan.tokens}`);
+    if (tokens > this.plan.tokens)
+      throw new RangeError(`${tokens} tokens; the router has room for ${this.plan.tokens}`);
     new Int32Array(this.buffer, at.pass, 1)[0] = tokens;
     this.crew.command(commands.route);
     this.thread.route();

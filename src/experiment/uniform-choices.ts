@@ -14,9 +14,12 @@ export interface UniformChoice {
   draw(random: Random, shape: RouterShape, assignment: Assignment): void;
 }
 
+/** Kept between batches, of which there are hundreds of thousands. */
+let pool = new Int32Array(0);
+
 /** K/M distinct experts of each of M groups, by the first steps of a Fisher–Yates shuffle of each group. */
 function drawFromGroups(random: Random, { experts, topK, groups }: RouterShape, assignment: Assignment): void {
-  const pool = new Int32Array(experts);
+  if (pool.length !== experts) pool = new Int32Array(experts);
   for (let expert = 0; expert < experts; expert++) pool[expert] = expert;
   const groupSize = experts / groups;
   const perGroup = topK / groups;
