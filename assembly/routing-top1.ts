@@ -1,12 +1,11 @@
 /**
  * The best expert of each group, as MoGE with K = M chooses: no list to keep, so no sorting either.
  *
- * Four tokens at a time. A group's vectors are folded to one, its four lanes transposed with those of the other tokens,
- * and folded again: a row with the group's best logit of each token. Then the logits that equal it are found by
+ * Four tokens at a time. A group's vectors are folded to one, and its four lanes with those of the other tokens to one
+ * vector, which has the group's best logit of each token. Then the logits that equal it are found by
  * compares, two groups of eight to a mask of 16 bits, and the lowest bit is the expert. Nothing branches on data.
  */
 import { Job, ROWS } from "./routing-job";
-import { transpose } from "./routing-select";
 
 /** Whether groups of this many experts are handled here: vectors of 16 logits must not straddle groups but in twos. */
 export function isTop1(job: Job): bool {
@@ -27,21 +26,13 @@ export function top1OfGroups(job: Job, first: i32, live: i32, scratch: usize): v
   const c = live > 2 ? b + width : b;
   const d = live > 3 ? c + width : c;
   const best = scratch + ROWS;
-  const four = scratch; // a transposed vector of each token
   let largest = f32x4.splat(-Infinity);
   for (let g: usize = 0; g < <usize>groups; g++) {
-    const at = g * ((<usize>size) << 2);
     const bytes = (<usize>size) << 2;
-    transpose(
-      foldGroup(a + at, bytes),
-      foldGroup(b + at, bytes),
-      foldGroup(c + at, bytes),
-      foldGroup(d + at, bytes),
-      four,
-    );
-    const even = f32x4.pmax(v128.load(four, 0), v128.load(four, 16));
-    const odd = f32x4.pmax(v128.load(four, 32), v128.load(four, 48));
-    const most = f32x4.pmax(even, odd);
+    const at = g * bytes;
+    const ab = foldTwo(foldGroup(a + at, bytes), foldGroup(b + at, bytes));
+    const cd = foldTwo(foldGroup(c + at, bytes), foldGroup(d + at, bytes));
+    const most = f32x4.pmax(v128.shuffle<i64>(ab, cd, 0, 2), v128.shuffle<i64>(ab, cd, 1, 3));
     largest = f32x4.pmax(largest, most);
     v128.store(best + (g << 4), most);
   }
@@ -55,13 +46,18 @@ export function top1OfGroups(job: Job, first: i32, live: i32, scratch: usize): v
   return largest;
 }
 
+/** Lanes of two vectors in turns, each folded to two. */
+function foldTwo(a: v128, b: v128): v128 {
+  return f32x4.pmax(v128.shuffle<i32>(a, b, 0, 4, 1, 5), v128.shuffle<i32>(a, b, 2, 6, 3, 7));
+}
+
 function foldGroup(row: usize, bytes: usize): v128 {
   let most = f32x4.pmax(v128.load(row), v128.load(row, 16));
   for (let at: usize = 32; at < bytes; at += 16) most = f32x4.pmax(most, v128.load(row + at));
   return most;
 }
 
-/** Bits of the logits of eight vectors' worth … two groups of eight that equal their group's best. */
+/** Groups of 8: two at a time. */
 function findInEights(row: usize, best: usize, groups: i32, experts: usize, logits: usize): void {
   for (let g: i32 = 0; g < groups; g += 2, row += 64, best += 32, experts += 8, logits += 8) {
     const first = v128.load32_splat(best);
@@ -76,6 +72,7 @@ function findInEights(row: usize, best: usize, groups: i32, experts: usize, logi
   }
 }
 
+/** Groups of 16 and multiples. */
 function findInSixteens(row: usize, best: usize, groups: i32, size: i32, experts: usize, logits: usize): void {
   let id = 0;
   for (let g: i32 = 0; g < groups; g++, best += 16, experts += 4, logits += 4) {

@@ -55,48 +55,44 @@ export function weigh(job: Job, first: i32, live: i32, largest: v128, scratch: u
   const width = (<usize>job.width) << 2;
   const slots = (<usize>job.topK) << 2;
   const row = job.logits + <usize>first * width;
-  const values = job.weights + <usize>first * slots;
+  let values = job.weights + <usize>first * slots;
   const most = scratch; // [4] the largest logits
   const sums = scratch + SUMS; // [4] what a token's exponentials are divided by
   v128.store(most, largest);
-  exponentiateChosen(values, job.topK, live, most, sums);
-  if (!job.normalised || job.scores) sumRows(row, job.width, live, most, sums + 16);
+  if (!job.normalised || job.scores) sumRows(row, job.width, live, most, sums);
   if (job.scores) {
     const scores = job.scores + (row - job.logits);
     for (let r: usize = 0; r < <usize>live; r++) {
       const own = v128.load32_splat(most + (r << 2));
-      writeScores(row + r * width, scores + r * width, job.width, own, load<f32>(sums + 16 + (r << 2)));
+      writeScores(row + r * width, scores + r * width, job.width, own, load<f32>(sums + (r << 2)));
     }
   }
-  const factors = f32x4.div(f32x4.splat(job.scale), v128.load(job.normalised ? sums : sums + 16));
+  if (job.normalised) sumChosen(values, job.topK, live, most, sums);
+  const factors = f32x4.div(f32x4.splat(job.scale), v128.load(sums));
   v128.store(sums, factors);
-  let place = values;
-  for (let r: usize = 0; r < <usize>live; r++) {
+  for (let r: usize = 0; r < <usize>live; r++, values += slots) {
+    const own = v128.load32_splat(most + (r << 2));
     const factor = v128.load32_splat(sums + (r << 2));
-    const end = place + slots;
-    for (; place + 16 <= end; place += 16) v128.store(place, f32x4.mul(v128.load(place), factor));
-    for (; place < end; place += 4) store<f32>(place, load<f32>(place) * f32x4.extract_lane(factor, 0));
+    const end = values + slots;
+    let place = values;
+    for (; place + 16 <= end; place += 16) {
+      v128.store(place, f32x4.mul(exponential(f32x4.sub(v128.load(place), own)), factor));
+    }
+    const left = <i32>(end - place) >> 2;
+    if (left > 0) storeLanes(place, f32x4.mul(exponential(f32x4.sub(loadRow(place, left), own)), factor), left);
   }
 }
 
-/** In place, and their sum for each token. */
-function exponentiateChosen(values: usize, topK: i32, live: i32, most: usize, sums: usize): void {
+/** Σ e^(x − largest) over the chosen logits of each token. */
+function sumChosen(values: usize, topK: i32, live: i32, most: usize, sums: usize): void {
   for (let r: usize = 0; r < <usize>live; r++) {
     const largest = v128.load32_splat(most + (r << 2));
-    const end = values + ((<usize>topK) << 2);
     let sum = f32x4.splat(0);
-    for (; values + 16 <= end; values += 16) {
-      const terms = exponential(f32x4.sub(v128.load(values), largest));
-      v128.store(values, terms);
-      sum = f32x4.add(sum, terms);
+    let left = topK;
+    for (; left > 0; left -= 4, values += 16) {
+      sum = f32x4.add(sum, exponential(f32x4.sub(loadRow(values, left), largest)));
     }
-    const left = <i32>(end - values) >> 2;
-    if (left > 0) {
-      const terms = exponential(f32x4.sub(loadRow(values, left), largest));
-      storeLanes(values, terms, left);
-      sum = f32x4.add(sum, terms);
-    }
-    values = end;
+    values += <usize>(left << 2); // back to the end of slots that are no multiple of 4
     store<f32>(sums + (r << 2), sumLanes(sum));
   }
 }

@@ -96,13 +96,14 @@ export const routeCommand: CommandModule<object, Arguments> = {
       const { rows } = file.logits;
       throw new UsageError(`--explain ${args.explain}: the file has ${rows} tokens, 0 … ${rows - 1}`);
     }
-    const { routing, facts } = await routed(args, plan, file, name);
     if (args.explain !== undefined) {
       const { explainToken } = await import("../output/explain-token.ts");
+      const { routing, facts } = await routed(args, plan, file, name);
       const lines = explainToken({ routing, facts, token: args.explain, deviceOf: plan.deviceOf });
       process.stdout.write(`${lines.join("\n")}\n`);
       return;
     }
+    const routing = (await routedFast(plan, file)) ?? (await routed(args, plan, file, name)).routing;
     const batch = await reported(args, plan, file, routing);
     const { routingFiles, routingJson, routingText } = await import("../output/routing-report.ts");
     writeReport(args, {
@@ -142,6 +143,13 @@ async function routed(args: Arguments, { settings, shape }: RoutePlan, file: Log
   }
   route(routing, facts);
   return { routing, facts };
+}
+
+/** Large files are in single precision, and so is what the fast kernels make of them; their experts are the same. */
+async function routedFast({ settings, shape }: RoutePlan, { logits, bias }: LogitsFile) {
+  if (!(logits.values instanceof Float32Array) || bias !== undefined) return undefined;
+  const { routeBatch } = await import("../host/route-batch.ts");
+  return routeBatch(logits.values, shape, settings);
 }
 
 async function reported(args: Arguments, plan: RoutePlan, file: LogitsFile, routing: Routing): Promise<RoutedBatch> {

@@ -2,6 +2,7 @@
  * A batch of router logits that a person handed in, with what else the file says of its tokens: JSON, a table of
  * text, or .npy. What a file is, its first bytes say.
  */
+import type { Floats } from "../core/floats.ts";
 import { isJson, textOf } from "./file-kind.ts";
 import { type JsonDocument, jsonMatrix, type Path, parseJsonDocument } from "./json-document.ts";
 import { counted, dataError, type Matrix } from "./matrix.ts";
@@ -18,7 +19,7 @@ export interface LogitsFile {
   /** [T] */
   readonly tokenIds?: Float64Array | undefined;
   /** [T, N] the second projection of learned noise */
-  readonly rawNoise?: Float64Array | undefined;
+  readonly rawNoise?: Floats | undefined;
   /** What was assumed about the file, for a person. */
   readonly notes: readonly string[];
 }

@@ -1,11 +1,12 @@
 /** A matrix of numbers that a person handed in, which knows where in the file each of them stands. */
+import type { Floats } from "../core/floats.ts";
 import { DataError } from "./source.ts";
 
 export interface Matrix {
   readonly rows: number;
   readonly columns: number;
-  /** [rows, columns] */
-  readonly values: Float64Array;
+  /** [rows, columns] in single precision where the file has no more */
+  readonly values: Floats;
   /** `file:line:column`, or the file and the indices where it has no lines. */
   place(row: number, column: number): string;
 }

@@ -2,12 +2,13 @@
  * numpy's .npy files, versions 1 to 3: a header in Python's syntax, then the numbers.
  * Format: numpy.lib.format, NEP 1.
  */
+import type { Floats } from "../core/floats.ts";
 import { dataError, type Matrix } from "./matrix.ts";
 
 export interface NpyArray {
   readonly shape: readonly number[];
-  /** In the order of C: the last index is the fastest. */
-  readonly values: Float64Array;
+  /** In the order of C: the last index is the fastest. In single precision where the file has no more. */
+  readonly values: Floats;
 }
 
 const MAGIC = "\x93NUMPY";
@@ -33,6 +34,12 @@ const readers: Readonly<Record<string, Read>> = {
   u8: (view, at, little) => Number(view.getBigUint64(at, little)),
   b1: (view, at) => view.getUint8(at),
 };
+
+/** Kinds of numbers that single precision holds exactly. */
+const singles: ReadonlySet<string> = new Set(["f2", "f4", "V2"]);
+
+/** Whether numbers lie in this machine's memory as they lie in most files. */
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** @throws DataError */
 export function parseNpy(name: string, bytes: Uint8Array): NpyArray {
@@ -68,8 +75,12 @@ export function parseNpy(name: string, bytes: Uint8Array): NpyArray {
       `has ${has} bytes of numbers, where its shape [${shape}] needs ${count * size}; copy it again`,
     );
   }
-  const values = new Float64Array(count);
-  for (let i = 0; i < count; i++) values[i] = read(view, data + i * size, byteOrder !== ">");
+  const isLittle = byteOrder !== ">";
+  if (kind === "f4" && isLittle && isLittleEndian && order === "False") {
+    return { shape, values: singlesAt(bytes, data) };
+  }
+  const values = singles.has(kind) ? new Float32Array(count) : new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = read(view, data + i * size, isLittle);
   return { shape, values: order === "True" ? fromFortranOrder(values, shape) : values };
 }
 
@@ -91,8 +102,15 @@ export function npyMatrix(name: string, bytes: Uint8Array): Matrix {
   return { rows, columns, values, place: (row, column) => `${name} at [${row}, ${column}]` };
 }
 
-function fromFortranOrder(values: Float64Array, shape: readonly number[]): Float64Array {
-  const result = new Float64Array(values.length);
+/** Where they lie, if that is a multiple of 4, as numpy sees to; else a copy. */
+function singlesAt(bytes: Uint8Array, start: number): Float32Array {
+  const at = bytes.byteOffset + start;
+  if (at % 4 === 0) return new Float32Array(bytes.buffer, at, (bytes.length - start) / 4);
+  return new Float32Array(bytes.slice(start).buffer);
+}
+
+function fromFortranOrder(values: Floats, shape: readonly number[]): Floats {
+  const result = values.slice();
   const index = shape.map(() => 0);
   for (let i = 0; i < result.length; i++) {
     let at = 0;

@@ -1,4 +1,5 @@
 /** What a recording of routing comes to: the experts of each token, or the load of each expert. */
+import type { Floats } from "../core/floats.ts";
 import { type Assignment, NO_EXPERT } from "../routing/assignment.ts";
 import type { Domains } from "./logits.ts";
 import { dataError, type Matrix } from "./matrix.ts";
@@ -52,7 +53,7 @@ export interface RecordedSizes {
 export function assignmentOf(
   name: string,
   ids: Matrix,
-  weights: Float64Array | undefined,
+  weights: Floats | undefined,
   sizes: RecordedSizes,
 ): RecordedAssignment {
   const { rows: tokens, columns: slots, values } = ids;

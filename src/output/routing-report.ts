@@ -88,14 +88,15 @@ export function routingJson({
   measured,
 }: RoutedBatch) {
   const { tokens, slots } = assignment;
-  const rows = <Value>(values: ArrayLike<Value>) =>
-    Array.from({ length: tokens }, (_, t) => Array.from({ length: slots }, (_, j) => values[t * slots + j]));
+  const rows = <Value>(value: (place: number) => Value) =>
+    Array.from({ length: tokens }, (_, t) => Array.from({ length: slots }, (_, j) => value(t * slots + j)));
+  const weights = weightsOf(assignment);
   return {
     settings,
     shape: { tokens, ...shape, ...(devices && { devices: devices.load.length }) },
-    experts: rows(assignment.experts),
-    weights: rows(assignment.weights),
-    chosen: rows(chosen),
+    experts: rows((place) => assignment.experts[place]!),
+    weights: rows(weights),
+    chosen: rows((place) => chosen[place]!),
     ...(domains && { domains: Array.from(domains.of, (domain) => domains.names[domain]!) }),
     expertLoad: Array.from(expertLoad),
     ...(devices && { deviceLoad: Array.from(devices.load), deviceOf: Array.from(devices.deviceOf) }),
@@ -103,16 +104,23 @@ export function routingJson({
   };
 }
 
+/** Weights as they are written: those of single precision without the digits that doubles would add to them. */
+function weightsOf({ weights }: Assignment): (place: number) => number {
+  if (weights instanceof Float32Array) return (place) => Number(weights[place]!.toPrecision(8));
+  return (place) => weights[place]!;
+}
+
 /** CSV files by name. */
 export function routingFiles(batch: RoutedBatch): Readonly<Record<string, string>> {
   const { shape, assignment, chosen, expertLoad, devices, domains, measured } = batch;
-  const { tokens, slots, experts, weights } = assignment;
+  const { tokens, slots, experts } = assignment;
+  const weight = weightsOf(assignment);
   const assigned: Cell[][] = [["token", "slot", "expert", "device", "weight", "dropped"]];
   for (let j = 0; j < tokens * slots; j++) {
     const expert = chosen[j]!;
     if (expert === NO_EXPERT) continue;
     const dropped = experts[j] === NO_EXPERT ? 1 : 0;
-    assigned.push([Math.floor(j / slots), j % slots, expert, devices?.deviceOf[expert], weights[j]!, dropped]);
+    assigned.push([Math.floor(j / slots), j % slots, expert, devices?.deviceOf[expert], weight(j), dropped]);
   }
   const choice = { ...assignment, experts: chosen };
   const together = coActivation(choice, shape.experts);
