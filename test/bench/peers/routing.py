@@ -29,10 +29,25 @@ def topk(logits):
     return torch.topk(torch.softmax(logits, -1), 8, -1)
 
 
+def topk_of_logits(logits):
+    """The softmax of the chosen alone, with the sum over all."""
+    values, experts = torch.topk(logits, 8, -1)
+    return torch.exp(values - torch.logsumexp(logits, -1, keepdim=True)), experts
+
+
+def best_of_groups(values):
+    size = values.shape[1] // 8
+    best, experts = values.view(-1, 8, size).max(-1)
+    return best, experts + torch.arange(8) * size
+
+
 def moge(logits):
-    size = logits.shape[1] // 8
-    weights, experts = torch.softmax(logits, -1).view(-1, 8, size).max(-1)
-    return weights, experts + torch.arange(8) * size
+    return best_of_groups(torch.softmax(logits, -1))
+
+
+def moge_of_logits(logits):
+    values, experts = best_of_groups(logits)
+    return torch.exp(values - torch.logsumexp(logits, -1, keepdim=True)), experts
 
 
 def topk_chosen(logits):
@@ -41,9 +56,8 @@ def topk_chosen(logits):
 
 
 def moge_chosen(logits):
-    size = logits.shape[1] // 8
-    values, experts = logits.view(-1, 8, size).max(-1)
-    return torch.softmax(values, -1), experts + torch.arange(8) * size
+    values, experts = best_of_groups(logits)
+    return torch.softmax(values, -1), experts
 
 
 def group_limited(logits):
@@ -57,43 +71,63 @@ def group_limited(logits):
     return torch.topk(masked, 8, -1)
 
 
+# Formulations of each case, of which the fastest counts.
 CASES = {
-    "topk": (topk, 64),
-    "moge": (moge, 64),
-    "topk-chosen": (topk_chosen, 64),
-    "moge-chosen": (moge_chosen, 64),
-    "group-limited": (group_limited, 256),
+    "topk": ([topk, topk_of_logits], 64),
+    "moge": ([moge, moge_of_logits], 64),
+    "topk-chosen": ([topk_chosen], 64),
+    "moge-chosen": ([moge_chosen], 64),
+    "group-limited": ([group_limited], 256),
 }
 
 
-def chunks(case, logits):
-    route, width = CASES[case]
-    rows = logits.view(-1, width)
+def chunks(route, rows):
     for first in range(0, rows.shape[0], CHUNK):
         weights, experts = route(rows[first : first + CHUNK])
-        yield weights, experts, device_loads(experts, width)
+        yield weights, experts, device_loads(experts, rows.shape[1])
+
+
+def seconds_of(route, rows):
+    start = time.perf_counter()
+    for _ in chunks(route, rows):
+        pass
+    return time.perf_counter() - start
+
+
+def fastest(routes, rows, known={}):
+    key = (routes[0], torch.get_num_threads())
+    if key not in known:
+        known[key] = min(routes, key=lambda route: min(seconds_of(route, rows[: 8 * CHUNK]) for _ in range(3)))
+    return known[key]
 
 
 def answer(request, logits):
+    routes, width = CASES[request["case"]]
+    rows = logits.view(-1, width)
     if "write" in request:
-        parts = [[part.numpy() for part in chunk] for chunk in chunks(request["case"], logits)]
+        parts = [[part.numpy() for part in chunk] for chunk in chunks(routes[0], rows)]
         weights, experts, loads = (np.concatenate(each) for each in zip(*parts))
         with open(request["write"], "wb") as file:
             for array, kind in ((experts, "<i4"), (loads, "<i4"), (weights, "<f4")):
                 file.write(array.astype(kind).tobytes())
         return {}
     torch.set_num_threads(request["threads"])
-    start = time.perf_counter()
-    for _ in chunks(request["case"], logits):
-        pass
-    return {"seconds": time.perf_counter() - start}
+    return {"seconds": seconds_of(fastest(routes, rows), rows)}
+
+
+def blas():
+    """The libraries that are loaded; routing uses none, but a comparison states them."""
+    maps = "/proc/self/maps"
+    if not os.path.exists(maps):
+        return []
+    paths = {line.split()[-1] for line in open(maps) if "blas" in line}
+    return sorted({os.path.basename(os.path.realpath(path)) for path in paths})
 
 
 def main():
     logits = torch.from_numpy(np.fromfile(sys.argv[1], np.float32))
-    blas = [line.split()[-1] for line in open("/proc/self/maps") if "blas" in line] if os.path.exists("/proc/self/maps") else []
-    about = {"torch": torch.__version__, "numpy": np.__version__, "python": sys.version.split()[0]}
-    print(json.dumps({**about, "blas": sorted({os.path.realpath(path) for path in blas})}), flush=True)
+    about = {"torch": torch.__version__, "numpy": np.__version__, "python": sys.version.split()[0], "blas": blas()}
+    print(json.dumps(about), flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line), logits)), flush=True)
 
