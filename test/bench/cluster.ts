@@ -1,7 +1,4 @@
-/**
- * Benchmarks of the cost model, in processor time of this process: `npx tsx test/bench/cluster.ts`, or on what ships,
- * `npm run build:ts && node …`. Not a test.
- */
+/** The cost model, in processor time of this process. */
 import { architectures } from "../../src/cluster/architectures.ts";
 import { devices } from "../../src/cluster/devices.ts";
 import type { Job } from "../../src/cluster/job.ts";
@@ -12,6 +9,7 @@ import { StepModel } from "../../src/cluster/step.ts";
 import { playPipeline } from "../../src/cluster/timeline.ts";
 import { topologies } from "../../src/cluster/topologies.ts";
 import { randomStream } from "../../src/core/random.ts";
+import { type Bench, logLogSlope } from "./bench.ts";
 
 /** DeepSeek-V3, 61 layers, PP16 EP64. */
 const jobOf = (world: number): Job => ({
@@ -52,10 +50,10 @@ function routingOf(blocks: number, seed = 1) {
   return { title: "", blocks, profile: (layer: number, block: number) => profiles[block * 58 + layer]! };
 }
 
-/** Processor milliseconds of one call, the best of five rounds. */
-function milliseconds(calls: number, work: () => unknown): number {
+/** Processor milliseconds of one call, the best of some rounds. */
+function milliseconds(calls: number, work: () => unknown, rounds = 5): number {
   let best = Number.POSITIVE_INFINITY;
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < rounds; round++) {
     const before = process.cpuUsage();
     for (let call = 0; call < calls; call++) work();
     const { user, system } = process.cpuUsage(before);
@@ -64,29 +62,43 @@ function milliseconds(calls: number, work: () => unknown): number {
   return best;
 }
 
-const say = (text: string) => process.stdout.write(`${text}\n`);
-
-const step = new StepModel(jobOf(1024));
-const alike = routingOf(1);
-// Other loads at every call: what was worked out for one routing is no help with the next.
-const routings = Array.from({ length: 300 }, (_, i) => routingOf(1, i));
-let next = 0;
-const closed = milliseconds(60, () => step.seconds(routings[next++]!));
-say(`closed form, 61 layers, EP64: ${closed.toFixed(3)} ms, ${Math.round(1e3 / closed)} a second`);
-for (const world of [9216, 92_160, 184_320]) {
-  const routing = routingOf(world / 1024);
-  say(
-    `${world} devices, each block routed differently: ${milliseconds(1, () => new StepModel(jobOf(world)).seconds(routing)).toFixed(1)} ms`,
-  );
+/** Of a search over the layouts of 4,096 devices. */
+function search() {
+  const base = jobOf(4096);
+  const job = { ...base, layout: { ...base.layout, pipeline: 1, data: 4096, expert: 1, paddingLayers: 0 } };
+  const grid = { ...defaultGrid(job), virtual: [1, 2, 4, 8], context: [1, 2] };
+  const alike = routingOf(1);
+  return searchLayouts(job, grid, () => alike, { prune: false });
 }
-const shape = { pipeline: 16, virtual: 2, microBatches: 64 };
-const positions = new Array(32).fill({ forward: 3, inputGradient: 4, weightGradient: 2 });
-const play = () => playPipeline(schedules.interleaved, shape, { positions, send: () => 0.1, together: () => 8 });
-say(`events of PP16 x 64 micro-batches x 2 chunks: ${milliseconds(5, play).toFixed(1)} ms`);
-const base = jobOf(4096);
-const job = { ...base, layout: { ...base.layout, pipeline: 1, data: 4096, expert: 1, paddingLayers: 0 } };
-const grid = { ...defaultGrid(job), virtual: [1, 2, 4, 8], context: [1, 2] };
-const before = process.cpuUsage();
-const { tried, candidates } = searchLayouts(job, grid, () => alike, { prune: false });
-const { user, system } = process.cpuUsage(before);
-say(`${tried} layouts searched, ${candidates.length} priced: ${((user + system) / 1e6).toFixed(2)} s`);
+
+export const bench: Bench = {
+  title: "the cost model: DeepSeek-V3, 61 layers, PP16 EP64, in processor time",
+  run({ quick }) {
+    const step = new StepModel(jobOf(1024));
+    // Other loads at every call: what was worked out for one routing is no help with the next.
+    const routings = Array.from({ length: 300 }, (_, i) => routingOf(1, i));
+    let next = 0;
+    const closed = milliseconds(60, () => step.seconds(routings[next++ % routings.length]!));
+    const worlds = (quick ? [9216] : [9216, 46_080, 92_160, 184_320]).map((world) => {
+      const routing = routingOf(world / 1024);
+      return [world, milliseconds(1, () => new StepModel(jobOf(world)).seconds(routing))] as const;
+    });
+    const shape = { pipeline: 16, virtual: 2, microBatches: 64 };
+    const positions = new Array(32).fill({ forward: 3, inputGradient: 4, weightGradient: 2 });
+    const play = () => playPipeline(schedules.interleaved, shape, { positions, send: () => 0.1, together: () => 8 });
+    const rows: (string | number)[][] = [
+      ["closed form, one routing for all blocks", closed],
+      ...worlds.map(([world, each]) => [`${world.toLocaleString("en-US")} devices, blocks routed apart`, each]),
+      ["events of PP16, 64 micro-batches, 2 chunks", milliseconds(5, play)],
+    ];
+    if (!quick) {
+      const { tried, candidates } = search();
+      rows.push([`${tried} layouts searched, ${candidates.length} priced`, milliseconds(1, search, 1)]);
+    }
+    const slope = worlds.length > 1 ? [`Exponent of time by devices: ${logLogSlope(worlds).toFixed(2)}.`] : [];
+    return Promise.resolve({
+      tables: [{ title: "milliseconds of a call", columns: ["what", "ms"], rows }],
+      notes: slope,
+    });
+  },
+};
