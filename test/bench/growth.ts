@@ -5,7 +5,7 @@ import { uniformChoices } from "../../src/experiment/uniform-choices.ts";
 import { openBatchRouter } from "../../src/host/open-batch-router.ts";
 import type { RoutingSettings } from "../../src/routing/route.ts";
 import type { RouterShape } from "../../src/routing/router.ts";
-import { type Bench, digits, logLogSlope, median, secondsOf } from "./bench.ts";
+import { type Bench, logLogSlope, median, secondsOf } from "./bench.ts";
 
 const settings: RoutingSettings = { selection: "topk", scoreFunction: "softmax", normalisation: "none", scale: 1 };
 
@@ -25,13 +25,14 @@ export const bench: Bench = {
   title: "exponents of power laws: 1 in tokens is a cost per token that does not grow; 1 in experts is reading them",
   async run({ quick }) {
     const rounds = quick ? 3 : 15;
-    const line = (title: string, unit: string, points: Points) => [
-      title,
-      points.map(([x]) => x.toLocaleString("en-US")).join(" "),
-      points.map(([, y]) => digits(y)).join(" "),
-      unit,
-      logLogSlope(points).toFixed(2),
-    ];
+    const lines = (title: string, unit: string, points: Points): (string | number)[][] =>
+      points.map(([x, y], i) => [
+        i === 0 ? title : "",
+        x.toLocaleString("en-US"),
+        y,
+        unit,
+        i === points.length - 1 ? logLogSlope(points).toFixed(2) : "",
+      ]);
     const measured = async (sizes: readonly number[], of: (size: number) => number | Promise<number>) => {
       const points: [number, number][] = [];
       for (const size of sizes) points.push([size, await of(size)]);
@@ -57,12 +58,12 @@ export const bench: Bench = {
       tables: [
         {
           title: "cost against size, one thread",
-          columns: ["what", "sizes", "cost", "unit", "exponent"],
+          columns: ["against", "size", "cost", "unit", "exponent"],
           rows: [
-            line("tokens", "ms", byTokens),
-            line("experts, K = 8", "ns/token", byExperts),
-            line("K of 256", "ns/token", byChosen),
-            line("devices", "µs/batch", byDevices),
+            ...lines("tokens, 64 experts, K = 8", "ms", byTokens),
+            ...lines("experts, K = 8", "ns/token", byExperts),
+            ...lines("K, 256 experts", "ns/token", byChosen),
+            ...lines("devices, drawing 16 tokens", "µs/batch", byDevices),
           ],
         },
       ],
