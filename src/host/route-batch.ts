@@ -6,7 +6,7 @@ import type { RouterShape } from "../routing/router.ts";
 import { openBatchRouter } from "./open-batch-router.ts";
 
 /** Tokens of a block have about this many logits: 16 MB. */
-const BLOCK_LOGITS = 2 ** 22;
+const BLOCK_LOGITS = 4_194_304;
 
 /**
  * What `newRouting` and `route` give without bias, noise or capacity: the same experts, with weights and scores in single

@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: all benchmarks in one go, on what ships (dist/). --only NAME takes some of them (as often as you
- * like), --quick makes them small, --json prints the tables for a program.
+ * `npm run bench`: all benchmarks in one go, whole programs as `npm run build` made them. --only NAME takes some of
+ * them (as often as you like), --quick makes them small, --json prints the tables for a program.
  *
  * tinybench is not used: it times a function many times over in one go, while here a peer in another process, threads and
  * whole programs take turns round by round, so that their ratio stands when the machine does not.
