@@ -1,5 +1,6 @@
 /**
- * C = A·B or C += A·B, for any strides of A and B, so that a transpose is only a change of strides.
+ * C = A·B or C += A·B, for any strides of B and an A of which one stride is 1, so that a transpose is only a change of
+ * strides.
  *
  * Blocking (after Goto and van de Geijn, ACM TOMS 34, 2008): B is packed, at most DEPTH × COLUMNS of it at a time,
  * into panels of 8 columns, zero-padded, that the first-level cache holds; A is read in place, BLOCK_ROWS rows at a
@@ -7,12 +8,11 @@
  * ascending order, DEPTH terms at a time, whatever rows or columns a caller asks for: splitting a product among
  * threads by rows or columns of C does not change a bit.
  */
-import { multiplyAdd } from "./lanes";
+import { TILE_ROWS, tileOfColumns, tileOfRows } from "./tiles"; // written by scripts/gemm-tiles.mjs
 
 const DEPTH: i32 = 256;
 const COLUMNS: i32 = 256;
 const BLOCK_ROWS: i32 = 64;
-const TILE_ROWS: i32 = 4;
 const PANEL: i32 = 8;
 const PANEL_BYTES: usize = 32;
 
@@ -22,7 +22,7 @@ export function scratchBytes(): i32 {
 }
 
 /**
- * @param a A[i, k] at a + 4·(i·aRow + k·aColumn), [rows, depth]
+ * @param a A[i, k] at a + 4·(i·aRow + k·aColumn), [rows, depth]; aRow or aColumn is 1
  * @param b B[k, j] at b + 4·(k·bRow + j·bColumn), [depth, columns]
  * @param c C[i, j] at c + 4·(i·cRow + j), [rows, columns]
  * @param accumulate 0: C is written, 1: C is added to
@@ -127,7 +127,7 @@ function packElements(b: usize, bRow: i32, bColumn: i32, depth: i32, width: i32,
   }
 }
 
-/** A block of rows of A times the packed panels, tile by tile. Tiles at the ragged edges go by way of a spare tile. */
+/** A block of rows of A times the packed panels, tile by tile. Tiles narrower than a panel go by way of a spare tile. */
 function multiplyBlock(
   a: usize,
   aRow: i32,
@@ -141,16 +141,15 @@ function multiplyBlock(
   accumulate: bool,
 ): void {
   const spare = packed + ((DEPTH * COLUMNS) << 2);
-  const aStep = (<usize>aColumn) << 2;
   for (let j: i32 = 0; j < columns; j += PANEL) {
     for (let i: i32 = 0; i < rows; i += TILE_ROWS) {
       const height = min(TILE_ROWS, rows - i);
       const width = min(PANEL, columns - j);
       const tile = at(c, i * cRow + j);
-      if (height == TILE_ROWS && width == PANEL) {
-        multiplyTile(at(a, i * aRow), aRow, aStep, TILE_ROWS, packed, depth, tile, (<usize>cRow) << 2, accumulate);
+      if (width == PANEL) {
+        multiplyTile(height, at(a, i * aRow), aRow, aColumn, packed, depth, tile, (<usize>cRow) << 2, accumulate);
       } else {
-        multiplyTile(at(a, i * aRow), aRow, aStep, height, packed, depth, spare, PANEL_BYTES, false);
+        multiplyTile(height, at(a, i * aRow), aRow, aColumn, packed, depth, spare, PANEL_BYTES, false);
         copyTile(spare, tile, cRow, height, width, accumulate);
       }
     }
@@ -158,65 +157,20 @@ function multiplyBlock(
   }
 }
 
-/** 4 × 8 sums in registers. Of fewer rows than four the last is computed again in place of those missing. */
+/** `height` rows by 8 columns of C, as scripts/gemm-tiles.mjs writes the loops. */
 function multiplyTile(
+  height: i32,
   a: usize,
   aRow: i32,
-  aStep: usize,
-  rows: i32,
+  aColumn: i32,
   panel: usize,
   depth: i32,
   c: usize,
   cStep: usize,
   accumulate: bool,
 ): void {
-  const rowStep = (<usize>aRow) << 2;
-  let a0 = a;
-  let a1 = rows > 1 ? a0 + rowStep : a0;
-  let a2 = rows > 2 ? a1 + rowStep : a1;
-  let a3 = rows > 3 ? a2 + rowStep : a2;
-  let c00 = f32x4.splat(0),
-    c01 = f32x4.splat(0);
-  let c10 = f32x4.splat(0),
-    c11 = f32x4.splat(0);
-  let c20 = f32x4.splat(0),
-    c21 = f32x4.splat(0);
-  let c30 = f32x4.splat(0),
-    c31 = f32x4.splat(0);
-  for (let k: i32 = depth; k > 0; k--) {
-    const b0 = v128.load(panel);
-    const b1 = v128.load(panel, 16);
-    const x0 = v128.load32_splat(a0);
-    c00 = multiplyAdd(x0, b0, c00);
-    c01 = multiplyAdd(x0, b1, c01);
-    const x1 = v128.load32_splat(a1);
-    c10 = multiplyAdd(x1, b0, c10);
-    c11 = multiplyAdd(x1, b1, c11);
-    const x2 = v128.load32_splat(a2);
-    c20 = multiplyAdd(x2, b0, c20);
-    c21 = multiplyAdd(x2, b1, c21);
-    const x3 = v128.load32_splat(a3);
-    c30 = multiplyAdd(x3, b0, c30);
-    c31 = multiplyAdd(x3, b1, c31);
-    a0 += aStep;
-    a1 += aStep;
-    a2 += aStep;
-    a3 += aStep;
-    panel += PANEL_BYTES;
-  }
-  putRow(c, c00, c01, accumulate);
-  putRow(c + cStep, c10, c11, accumulate);
-  putRow(c + 2 * cStep, c20, c21, accumulate);
-  putRow(c + 3 * cStep, c30, c31, accumulate);
-}
-
-function putRow(c: usize, left: v128, right: v128, accumulate: bool): void {
-  if (accumulate) {
-    left = f32x4.add(v128.load(c), left);
-    right = f32x4.add(v128.load(c, 16), right);
-  }
-  v128.store(c, left);
-  v128.store(c, right, 16);
+  if (aColumn == 1) tileOfRows(height, a, (<usize>aRow) << 2, panel, depth, c, cStep, accumulate);
+  else tileOfColumns(height, a, (<usize>aColumn) << 2, panel, depth, c, cStep, accumulate);
 }
 
 function copyTile(spare: usize, c: usize, cRow: i32, rows: i32, columns: i32, accumulate: bool): void {

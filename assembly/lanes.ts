@@ -27,6 +27,16 @@ function storeShort(address: usize, value: v128, left: i32): void {
   if (left > 2) v128.store_lane<f32>(address, value, 2, 8);
 }
 
+/** Writes eight floats, or adds them to what is there. */
+export function storeRow(address: usize, left: v128, right: v128, accumulate: bool): void {
+  if (accumulate) {
+    left = f32x4.add(v128.load(address), left);
+    right = f32x4.add(v128.load(address, 16), right);
+  }
+  v128.store(address, left);
+  v128.store(address, right, 16);
+}
+
 /** Sum of the four lanes, always in the same order. */
 export function sumLanes(value: v128): f32 {
   return (

@@ -3,9 +3,11 @@
  * multiply-add, for a memory shared by worker threads and for one thread where pages have no shared memory; and those
  * that route large batches, which are plain alone, to routing.<shared|single>.wasm.
  */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import asc from "assemblyscript/asc";
+import { tiles } from "./gemm-tiles.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 mkdirSync(new URL("../dist/wasm", import.meta.url), { recursive: true });
@@ -18,11 +20,18 @@ const kernels = {
 };
 const memories = { shared: ["--enable", "threads", "--sharedMemory", "--maximumMemory", "65536"], single: [] };
 
+/** The sources, and the one that is written here rather than by hand. */
+function readFile(name, directory) {
+  if (name === "assembly/tiles.ts") return tiles();
+  const path = join(directory, name);
+  return existsSync(path) ? readFileSync(path, "utf8") : null;
+}
+
 for (const [kernel, kernelFlags] of Object.entries(kernels)) {
   for (const [memory, memoryFlags] of Object.entries(memories)) {
     const output = `dist/wasm/${kernel}.${memory}.wasm`;
     const flags = ["--baseDir", root, ...common, ...kernelFlags, ...memoryFlags];
-    const { error, stderr } = await asc.main(["--outFile", output, ...flags]);
+    const { error, stderr } = await asc.main(["--outFile", output, ...flags], { readFile });
     if (error) {
       console.error(`${output}: ${error.message}\n${stderr.toString()}`);
       process.exit(1);
