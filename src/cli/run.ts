@@ -17,6 +17,7 @@ interface Arguments {
   dryRun: boolean;
   progress: ProgressMode;
   json: boolean;
+  profile: boolean;
 }
 
 export const runCommand: CommandModule<object, Arguments> = {
@@ -32,8 +33,13 @@ export const runCommand: CommandModule<object, Arguments> = {
       })
       .option("progress", progressOption)
       .options(formatOptions)
+      .option("profile", {
+        type: "boolean",
+        default: false,
+        describe: "end with where the time of the training steps went, by layer and part",
+      })
       .option("json", { type: "boolean", default: false, describe: "print the summary as JSON" }) as never,
-  handler: async ({ config, set, results, force, dryRun, progress: mode, json, parquet, tensorboard }) => {
+  handler: async ({ config, set, results, force, dryRun, progress: mode, json, profile, parquet, tensorboard }) => {
     const resolved = await readConfig(config, set);
     await announce(resolved);
     const { assertEngineFits } = await import("../host/open-engine.ts");
@@ -46,14 +52,19 @@ export const runCommand: CommandModule<object, Arguments> = {
     ]);
     const interruption = listenForSignals("stopping after this step");
     const progress = openProgress(mode, trainingSteps(resolved.variants));
+    const { profileTable } = await import("../output/profile-table.ts");
+    const profiles: string[] = [];
+    const profiled = (...of: Parameters<typeof profileTable>) => profiles.push(profileTable(...of));
     try {
       const outcome = await run(
-        { resolved, results, force, page: true, formats: { parquet, tensorboard } },
+        { resolved, results, force, page: true, formats: { parquet, tensorboard }, ...(profile && { profiled }) },
         progress,
         interruption.signal,
       );
       progress.close();
-      if (outcome.kind === "complete") return await conclude(outcome.directory, json);
+      if (outcome.kind === "complete") await conclude(outcome.directory, json);
+      if (profile) say(`\n${profiles.join("\n\n") || "nothing was trained with an engine that keeps a profile"}`);
+      if (outcome.kind === "complete") return;
       say(`interrupted in variant ${outcome.variant} after step ${outcome.step}; the same command goes on from there`);
       process.exitCode = interruption.exitCode();
     } finally {

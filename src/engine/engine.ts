@@ -52,6 +52,16 @@ export interface EngineState {
   readonly balanceState: Float64Array;
 }
 
+/** Milliseconds of all training steps so far that went into one part of the model. */
+export interface TimedPart {
+  readonly part: string;
+  /** Index of the transformer layer; absent: outside of all. */
+  readonly layer: number | undefined;
+  readonly forward: number;
+  /** The optimizer's too. */
+  readonly backward: number;
+}
+
 export interface Engine {
   /** What computes and why, e.g. "wasm, plain SIMD, 2 threads". */
   readonly description: string;
@@ -77,6 +87,8 @@ export interface Engine {
   gradient(): Float32Array;
   /** Where the last `train` first met a number that is not finite, e.g. "layer 1, feed-forward", or undefined. */
   firstNonFinite(): string | undefined;
+  /** Where the time of training went; absent: the engine was not opened for it. */
+  profile?(): readonly TimedPart[];
   save(): EngineState;
   /** @throws Error if the state is that of a model of another size; nothing has changed then */
   load(state: EngineState): void;

@@ -7,11 +7,14 @@ export async function assertEngineFits(config: RunConfig): Promise<void> {
   if (config.engine.kind === "wasm") (await import("./wasm-engine.ts")).assertFits(config);
 }
 
-/** @throws Error with one line when the engine cannot run here */
-export async function openEngine(config: RunConfig): Promise<Engine> {
+/**
+ * @param profiled whether the wasm engine keeps the time of training by layer and part; the tfjs engine does not
+ * @throws Error with one line when the engine cannot run here
+ */
+export async function openEngine(config: RunConfig, profiled = false): Promise<Engine> {
   switch (config.engine.kind) {
     case "wasm":
-      return (await import("./wasm-engine.ts")).openWasmEngine(config);
+      return (await import("./wasm-engine.ts")).openWasmEngine(config, profiled);
     case "tfjs":
       return (await import("./tfjs-engine.ts")).openTfjsEngine(config);
   }

@@ -9,6 +9,7 @@ import type { Engine } from "../engine/engine.ts";
 import { Crew } from "../engine/wasm/crew.ts";
 import { instantiateKernels } from "../engine/wasm/kernels.ts";
 import { planModel } from "../engine/wasm/plan.ts";
+import { Profile } from "../engine/wasm/profile.ts";
 import { WasmEngine } from "../engine/wasm/wasm-engine.ts";
 import { type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
 import { packageDirectory } from "./package-directory.ts";
@@ -35,9 +36,10 @@ export const wasmBytes = (config: RunConfig, threads: number): number => planMod
 
 /**
  * One thread runs the build without shared memory, several the build with it; the bits are the same.
+ * @param profiled whether the time of training is kept by layer and part
  * @throws Error if the kernels are not built, if the model does not fit, or if a thread does not start
  */
-export async function openWasmEngine(config: RunConfig): Promise<Engine> {
+export async function openWasmEngine(config: RunConfig, profiled = false): Promise<Engine> {
   const threads = threadsOf(config);
   const plan = planModel(config, threads);
   const shared = threads > 1;
@@ -45,10 +47,11 @@ export async function openWasmEngine(config: RunConfig): Promise<Engine> {
   const memory = new webAssembly.Memory({ initial: plan.pages, maximum: plan.pages, shared });
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
   await Promise.all(others.map((index) => startThread({ config, module, memory, index, threads })));
-  const crew = new Crew(memory.buffer, 0, threads);
+  const profile = profiled ? new Profile(() => performance.now()) : undefined;
+  const crew = new Crew(memory.buffer, 0, threads, profile);
   const count = `${threads} ${shared ? "threads" : "thread"}${config.engine.threads ? "" : " (one a core)"}`;
   const description = `wasm, ${title}, ${count}`;
-  return new WasmEngine(config, plan, memory.buffer, instantiateKernels(module, memory), crew, description);
+  return new WasmEngine(config, plan, memory.buffer, instantiateKernels(module, memory), crew, description, profile);
 }
 
 /** Relaxed kernels where the machine has them, else plain ones with the reason in the title. */

@@ -5,6 +5,7 @@ import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { stringify } from "yaml";
 import type { ResolvedConfig, Variant } from "../config/resolve.ts";
 import type { RunConfig } from "../config/schema.ts";
+import type { TimedPart } from "../engine/engine.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { openEngine } from "../host/open-engine.ts";
 import { writeParquet } from "../output/parquet.ts";
@@ -38,6 +39,8 @@ export interface RunRequest {
   readonly formats?: Formats;
   /** Threads of the engine, whatever the config says: the bits do not depend on them. */
   readonly threads?: number;
+  /** Told of every variant where the time of its training steps went, if its engine keeps it. */
+  readonly profiled?: (variant: string, parts: readonly TimedPart[], steps: number) => void;
 }
 
 /** Told what happens as it happens. */
@@ -99,7 +102,7 @@ async function runIn(
   signal: AbortSignal,
 ): Promise<RunOutcome> {
   const { partial, lock } = directory;
-  const { resolved, page, formats = {}, threads } = request;
+  const { resolved, page, formats = {}, threads, profiled } = request;
   const started = new Date();
   const texts = sources.map(({ fingerprint }) => fingerprint);
   const from = startingPoint(directory, texts, request, observer);
@@ -118,7 +121,7 @@ async function runIn(
           positions: writer.positions(),
         });
       };
-      const engine = await openEngine(withThreads(variant.config, threads));
+      const engine = await openEngine(withThreads(variant.config, threads), profiled !== undefined);
       engines[variant.name] = engine.description;
       const state = v === from.variant ? from.state : undefined;
       const before = trainingSteps(resolved.variants.slice(0, v)) + (state?.step ?? 0);
@@ -127,6 +130,8 @@ async function runIn(
         const simulation = simulate(variant.config, { engine, data: sources[v]!, state });
         const save = () => checkpoint(v, simulation.save());
         const step = await runVariant(variant, simulation, writer, observer, signal, save);
+        const steps = (step ?? variant.config.training.steps) - (state?.step ?? 0);
+        if (engine.profile) profiled?.(variant.name, engine.profile(), steps);
         if (step !== undefined) return { kind: "interrupted", directory: partial, variant: variant.name, step };
         writer.probe(variant.name, probeRouters(variant.config, engine, sources[v]!));
       } catch (error) {

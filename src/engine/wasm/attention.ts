@@ -56,11 +56,13 @@ export function planAttentionGradients(arena: Arena, sizes: Sizes, threads: numb
 
 /** @param x [T, H] */
 export function attentionForward(thread: Thread, block: AttentionBlock, x: Address, pass: Pass): void {
-  const { kernels, scratch } = thread;
+  const { kernels, scratch, laps } = thread;
   const { context, heads, headSize, hiddenSize } = thread.sizes;
   const rows = ownTokens(thread, pass);
   normForward(thread, block.norm, x, pass);
+  laps.lap("norms");
   linearForward(thread, block.project, block.norm.output, block.qkv, rows);
+  laps.lap("attention, projections");
   const { first, last } = ownSequences(thread, pass);
   for (let sequence = first; sequence < last; sequence++) {
     const qkv = rowAddress(block.qkv, sequence * context, 3 * hiddenSize);
@@ -68,8 +70,10 @@ export function attentionForward(thread: Thread, block: AttentionBlock, x: Addre
     const attended = rowAddress(block.attended, sequence * context, hiddenSize);
     kernels.attentionForward(qkv, probabilities, attended, context, heads, headSize, 1 / Math.sqrt(headSize), scratch);
   }
+  laps.lap("attention, heads");
   copyRows(thread, x, block.output, rows, hiddenSize);
   linearForward(thread, block.merge, block.attended, block.output, rows, 1);
+  laps.lap("attention, projections");
 }
 
 /** @param x,dOutput,dx [T, H] */
@@ -82,11 +86,12 @@ export function attentionBackward(
   dx: Address,
   pass: Pass,
 ): void {
-  const { kernels, scratch, crew } = thread;
+  const { kernels, scratch, crew, laps } = thread;
   const { context, heads, headSize, hiddenSize } = thread.sizes;
   const { dHidden, dQkv } = gradients;
   const rows = ownTokens(thread, pass);
   linearBackward(thread, block.merge, dOutput, dHidden, rows);
+  laps.lap("attention, projections");
   const dScores = rowAddress(gradients.dScores, crew.index * context, context);
   const { first, last } = ownSequences(thread, pass);
   for (let sequence = first; sequence < last; sequence++) {
@@ -109,11 +114,15 @@ export function attentionBackward(
       scratch,
     );
   }
+  laps.lap("attention, heads");
   linearBackward(thread, block.project, dQkv, dHidden, rows);
+  laps.lap("attention, projections");
   normBackward(thread, block.norm, x, dHidden, dOutput, dx, pass);
+  laps.lap("norms");
   crew.barrier();
   const tokens = pass.sequences * context;
   shareOfWeightGradient(thread, block.merge, block.attended, dOutput, tokens);
   shareOfWeightGradient(thread, block.project, block.norm.output, dQkv, tokens);
   crew.barrier();
+  laps.lap("attention, projections");
 }

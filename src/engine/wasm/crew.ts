@@ -6,6 +6,7 @@
  * is why it also works on memory that is not shared.
  */
 import { CONTROL_ADDRESS } from "./arena.ts";
+import type { Profile } from "./profile.ts";
 
 /** Control words. */
 const COMMAND = 0;
@@ -35,11 +36,14 @@ export class Crew {
   readonly size: number;
   private readonly control: Int32Array;
   private readonly message: Uint16Array;
+  private readonly profile: Profile | undefined;
   private commandsSeen = 0;
 
-  constructor(buffer: ArrayBufferLike, index: number, size: number) {
+  /** @param profile told how long this thread waits */
+  constructor(buffer: ArrayBufferLike, index: number, size: number, profile?: Profile) {
     this.index = index;
     this.size = size;
+    this.profile = profile;
     this.control = new Int32Array(buffer, CONTROL_ADDRESS, WORDS);
     this.message = new Uint16Array(buffer, CONTROL_ADDRESS + 4 * WORDS, LONGEST_MESSAGE);
   }
@@ -64,6 +68,8 @@ export class Crew {
       Atomics.store(control, NEXT_TASK, 0);
       Atomics.add(control, BARRIERS_PASSED, 1);
       if (this.size > 1) Atomics.notify(control, BARRIERS_PASSED);
+    } else if (this.profile) {
+      this.profile.wait(() => this.waitWhile(BARRIERS_PASSED, passed, SLEEPS_BEFORE_GIVING_UP));
     } else {
       this.waitWhile(BARRIERS_PASSED, passed, SLEEPS_BEFORE_GIVING_UP);
     }

@@ -85,45 +85,63 @@ export class FeedForward {
   /** @param x [T, H] */
   forward(x: Address, pass: Pass): void {
     const { thread, plan, router, experts } = this;
-    const { crew, sizes } = thread;
+    const { crew, sizes, laps } = thread;
     const { norm, common, output } = plan;
     const rows = ownTokens(thread, pass);
     normForward(thread, norm, x, pass);
     copyRows(thread, x, output, rows, sizes.hiddenSize);
+    laps.lap("norms");
     if (common) swigluForward(thread, common, norm.output, output, rows);
+    if (common) laps.lap(this.commonName);
     if (!router || !experts) return;
     router.forward(norm.output, pass);
     crew.barrier();
     if (pass.training) router.balance(pass);
+    laps.lap("router");
     experts.dispatch(norm.output, router.assignment(pass), router.load, pass);
     crew.barrier();
+    laps.lap("dispatch and combine");
     experts.compute();
     crew.barrier();
+    laps.lap("experts");
     experts.combine(this.weights(pass), output, pass);
+    laps.lap("dispatch and combine");
   }
 
   /** @param x,dOutput,dx [T, H] */
   backward(x: Address, dOutput: Address, dx: Address, pass: Pass): void {
     const { thread, plan, router, experts, gradients } = this;
-    const { crew, sizes } = thread;
+    const { crew, sizes, laps } = thread;
     const { norm, common } = plan;
     const { dHidden, dWeights } = gradients;
     const rows = ownTokens(thread, pass);
     if (common) swigluBackward(thread, common, dOutput, dHidden, rows);
     else clearRows(thread, dHidden, rows, sizes.hiddenSize);
+    if (common) laps.lap(this.commonName);
     if (router && experts) {
       experts.combineBackward(this.weights(pass), dWeights, dOutput, pass);
+      laps.lap("dispatch and combine");
       router.backward(dHidden, pass);
+      laps.lap("router");
       crew.barrier();
       experts.computeBackward();
+      laps.lap("experts");
       router.shareOfGradient(norm.output, pass);
+      laps.lap("router");
     } else {
       crew.barrier();
     }
     if (common) shareOfSwigluGradient(thread, common, norm.output, dOutput, pass);
+    if (common) laps.lap(this.commonName);
     crew.barrier();
     experts?.dispatchBackward(dHidden, pass);
+    laps.lap("dispatch and combine");
     normBackward(thread, norm, x, dHidden, dOutput, dx, pass);
+    laps.lap("norms");
+  }
+
+  private get commonName(): string {
+    return this.router ? "shared experts" : "dense feed-forward";
   }
 
   /** [T, slots] gate weights of a pass */

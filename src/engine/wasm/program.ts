@@ -13,6 +13,7 @@ import type { Address, Kernels } from "./kernels.ts";
 import { gainGradient } from "./norm.ts";
 import { clearShareOfGradient, gradientNorm, shareOfAdamw } from "./optimizer.ts";
 import type { ModelPlan } from "./plan.ts";
+import { type Laps, noLaps } from "./profile.ts";
 import type { Pass } from "./sizes.ts";
 import type { Thread } from "./thread.ts";
 
@@ -23,7 +24,14 @@ export class Program {
   private readonly config: RunConfig;
   private readonly thread: Thread;
 
-  constructor(config: RunConfig, plan: ModelPlan, buffer: ArrayBufferLike, kernels: Kernels, crew: Crew) {
+  constructor(
+    config: RunConfig,
+    plan: ModelPlan,
+    buffer: ArrayBufferLike,
+    kernels: Kernels,
+    crew: Crew,
+    laps: Laps = noLaps,
+  ) {
     this.config = config;
     this.plan = plan;
     const { sizes, scratch, feedForwardGradients } = plan;
@@ -36,6 +44,7 @@ export class Program {
       doubles: new Float64Array(buffer),
       sizes,
       scratch: scratch[crew.index]!,
+      laps,
     };
     this.thread = thread;
     this.feedForwards = plan.layers.map(
@@ -50,11 +59,13 @@ export class Program {
    */
   train(learningRate: number, step: number): number {
     const { thread, plan, feedForwards } = this;
-    const { crew, sizes } = thread;
+    const { crew, sizes, laps } = thread;
     const { parameters, optimizer } = plan;
     clearShareOfGradient(thread, parameters);
     for (const { router } of feedForwards) router?.startStep();
     crew.barrier();
+    laps.enter("backward");
+    laps.lap("clearing gradients");
     for (let place = 0; place < sizes.microBatches; place++) {
       const pass = { place, sequences: sizes.sequences, training: true, step };
       this.forward(pass);
@@ -64,6 +75,7 @@ export class Program {
     shareOfAdamw(thread, parameters, this.config.training, learningRate, step, norm);
     if (crew.index === 0) this.finishStep(step);
     crew.barrier();
+    laps.lap("optimizer");
     return norm;
   }
 
@@ -82,14 +94,20 @@ export class Program {
 
   private forward(pass: Pass): void {
     const { thread, plan } = this;
+    const { laps } = thread;
+    laps.enter("forward");
     embeddingForward(thread, plan.embedding, pass);
+    laps.lap("embedding");
     let x = plan.embedding.output;
     for (const [l, { attention, feedForward }] of plan.layers.entries()) {
+      laps.enter("forward", l);
       attentionForward(thread, attention, x, pass);
       this.feedForwards[l]!.forward(attention.output, pass);
       x = feedForward.output;
     }
+    laps.enter("forward");
     headForward(thread, plan.head, x, this.targets(pass), pass);
+    laps.lap("head");
   }
 
   private backward(pass: Pass): void {
@@ -97,15 +115,21 @@ export class Program {
     const { dLayer, dMiddle, layers, sizes } = plan;
     const input = (l: number) => (l === 0 ? plan.embedding.output : layers[l - 1]!.feedForward.output);
     const scale = 1 / (sizes.tokens * sizes.microBatches);
+    const { laps } = thread;
+    laps.enter("backward");
     headBackward(thread, plan.head, input(sizes.layers), this.targets(pass), dLayer, scale, pass);
+    laps.lap("head");
     for (let l = sizes.layers - 1; l >= 0; l--) {
+      laps.enter("backward", l);
       const { attention } = layers[l]!;
       this.feedForwards[l]!.backward(attention.output, dLayer, dMiddle, pass);
       attentionBackward(thread, attention, plan.attentionGradients, input(l), dMiddle, dLayer, pass);
     }
+    laps.enter("backward");
     shareOfEmbeddingGradient(thread, plan.embedding, dLayer, pass);
     if (thread.crew.index === 0) this.gainGradients(pass);
     thread.crew.barrier();
+    laps.lap("embedding");
   }
 
   private gainGradients(pass: Pass): void {

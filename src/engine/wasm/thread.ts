@@ -3,6 +3,7 @@
  */
 import type { Crew } from "./crew.ts";
 import type { Address, Kernels } from "./kernels.ts";
+import type { Laps } from "./profile.ts";
 import type { Pass, Sizes } from "./sizes.ts";
 
 export interface Thread {
@@ -16,6 +17,8 @@ export interface Thread {
   readonly sizes: Sizes;
   /** This thread's own memory for `gemm`. */
   readonly scratch: Address;
+  /** Told what is done, for a profile. */
+  readonly laps: Laps;
 }
 
 /** Rows of the token matrices: [first, last). */

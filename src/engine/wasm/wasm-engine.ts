@@ -9,7 +9,7 @@ import type { RunConfig } from "../../config/schema.ts";
 import { sum } from "../../core/statistics.ts";
 import type { Choice } from "../../routing/assignment.ts";
 import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.ts";
-import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
+import type { Engine, EngineState, RoutedLayer, TimedPart, TrainingBatch, TrainingResult } from "../engine.ts";
 import { flat, unflatten } from "../flat.ts";
 import { initialParameters } from "../parameters.ts";
 import { commands, Orders } from "./command.ts";
@@ -17,10 +17,13 @@ import type { Crew } from "./crew.ts";
 import type { Address, Kernels } from "./kernels.ts";
 import { firstNonFinite } from "./non-finite.ts";
 import type { ModelPlan } from "./plan.ts";
+import type { Profile } from "./profile.ts";
 import { Program } from "./program.ts";
 
 export class WasmEngine implements Engine {
   readonly description: string;
+  readonly profile: (() => readonly TimedPart[]) | undefined;
+  private readonly stopwatch: Profile | undefined;
   private readonly config: RunConfig;
   private readonly buffer: ArrayBufferLike;
   private readonly plan: ModelPlan;
@@ -43,13 +46,16 @@ export class WasmEngine implements Engine {
     kernels: Kernels,
     crew: Crew,
     description: string,
+    profile?: Profile,
   ) {
     this.description = description;
+    this.stopwatch = profile;
+    this.profile = profile && (() => profile.parts());
     this.config = config;
     this.buffer = buffer;
     this.plan = plan;
     this.crew = crew;
-    this.program = new Program(config, plan, buffer, kernels, crew);
+    this.program = new Program(config, plan, buffer, kernels, crew, profile);
     this.orders = new Orders(buffer, plan);
     const routers = plan.layers.flatMap(({ feedForward: { routed } }) => (routed ? [routed.router] : []));
     this.biases = routers.map(({ bias }) => new Float64Array(buffer, bias, plan.sizes.experts));
@@ -67,7 +73,9 @@ export class WasmEngine implements Engine {
     this.put(0, batch.tokens, batch.domains ?? 0);
     this.step++;
     this.orders.train(learningRate, this.step);
+    this.stopwatch?.start();
     const gradientNorm = this.run(commands.train, () => this.program.train(learningRate, this.step));
+    this.stopwatch?.stop();
     const losses = new Float64Array(this.buffer, head.losses, sizes.microBatches * sizes.sequences);
     const lossNatsPerByte = sum(losses) / (sizes.microBatches * sizes.tokens);
     const finite = Number.isFinite(lossNatsPerByte) && Number.isFinite(gradientNorm);
