@@ -11,7 +11,7 @@ import { instantiateKernels } from "../engine/wasm/kernels.ts";
 import { planModel } from "../engine/wasm/plan.ts";
 import { Profile } from "../engine/wasm/profile.ts";
 import { WasmEngine } from "../engine/wasm/wasm-engine.ts";
-import { type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
+import { type WasmMemory, type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
 import { packageDirectory } from "./package-directory.ts";
 import type { ThreadData } from "./wasm-thread.ts";
 
@@ -44,14 +44,49 @@ export async function openWasmEngine(config: RunConfig, profiled = false): Promi
   const plan = planModel(config, threads);
   const shared = threads > 1;
   const { module, title } = compileKernels(config.engine.kernels, shared ? "shared" : "single");
-  const memory = new webAssembly.Memory({ initial: plan.pages, maximum: plan.pages, shared });
+  const memory = await memoryOf(plan.pages, shared);
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-  await Promise.all(others.map((index) => startThread({ config, module, memory, index, threads })));
+  const workers = await Promise.all(others.map((index) => startThread({ config, module, memory, index, threads })));
   const profile = profiled ? new Profile(() => performance.now()) : undefined;
   const crew = new Crew(memory.buffer, 0, threads, profile);
   const count = `${threads} ${shared ? "threads" : "thread"}${config.engine.threads ? "" : " (one a core)"}`;
   const description = `wasm, ${title}, ${count}`;
-  return new WasmEngine(config, plan, memory.buffer, instantiateKernels(module, memory), crew, description, profile);
+  const kernels = instantiateKernels(module, memory);
+  const engine = new WasmEngine(config, plan, memory.buffer, kernels, crew, description, profile);
+  const close = engine.close.bind(engine);
+  engine.close = () => {
+    engine.close = () => {};
+    close();
+    spare = { pages: plan.pages, shared, memory, workers };
+  };
+  return engine;
+}
+
+/**
+ * The memory of the engine that was closed last and the threads that leave it, for the next engine of the same size, as
+ * those of a config's variants are: V8 does not count such memory and would let it pile up.
+ */
+let spare:
+  | { readonly pages: number; readonly shared: boolean; readonly memory: WasmMemory; readonly workers: Worker[] }
+  | undefined;
+
+/** Zeros, that no thread has any more. */
+async function memoryOf(pages: number, shared: boolean): Promise<WasmMemory> {
+  const old = spare;
+  spare = undefined;
+  if (old?.pages !== pages || old.shared !== shared) {
+    return new webAssembly.Memory({ initial: pages, maximum: pages, shared });
+  }
+  await Promise.all(old.workers.map(hasEnded));
+  new Uint8Array(old.memory.buffer).fill(0);
+  return old.memory;
+}
+
+/** It keeps the process alive until then. */
+function hasEnded(worker: Worker): Promise<unknown> | undefined {
+  if (worker.threadId === -1) return undefined;
+  worker.ref();
+  return new Promise((resolve) => worker.once("exit", resolve));
 }
 
 /** Relaxed kernels where the machine has them, else plain ones with the reason in the title. */
@@ -75,14 +110,14 @@ function readKernels(name: string): Uint8Array {
 }
 
 /** Resolves when the thread waits for commands. It does not keep the process alive. */
-function startThread(data: ThreadData): Promise<void> {
+function startThread(data: ThreadData): Promise<Worker> {
   const worker = import.meta.url.endsWith(".ts")
     ? new Worker(SOURCE_ENTRY, { eval: true, workerData: data })
     : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data, execArgv: [] });
   return new Promise((resolve, reject) => {
     worker.once("message", () => {
       worker.unref();
-      resolve();
+      resolve(worker);
     });
     worker.once("error", reject);
     worker.once("exit", () => reject(new Error(`thread ${data.index} of the wasm engine did not start`)));
