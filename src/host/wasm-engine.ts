@@ -1,4 +1,5 @@
 /** Opens the wasm engine: picks the kernels, makes the memory, and starts the worker threads. */
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -83,10 +84,10 @@ async function memoryOf(pages: number, shared: boolean): Promise<WasmMemory> {
 }
 
 /** It keeps the process alive until then. */
-function hasEnded(worker: Worker): Promise<unknown> | undefined {
-  if (worker.threadId === -1) return undefined;
+async function hasEnded(worker: Worker): Promise<void> {
+  if (worker.threadId === -1) return;
   worker.ref();
-  return new Promise((resolve) => worker.once("exit", resolve));
+  await once(worker, "exit");
 }
 
 /** Relaxed kernels where the machine has them, else plain ones with the reason in the title. */
