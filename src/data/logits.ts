@@ -11,7 +11,7 @@ import { readNumberTable } from "./number-table.ts";
 
 export interface LogitsFile {
   /** Rows are tokens, columns experts. No NaN and no +∞; −∞ is allowed while a token has a finite logit. */
-  readonly logits: Matrix;
+  readonly logits: Matrix<Floats>;
   /** [N] a selection bias */
   readonly bias?: Float64Array | undefined;
   /** [T] number of each token's domain, and the names of the domains */
@@ -19,7 +19,7 @@ export interface LogitsFile {
   /** [T] */
   readonly tokenIds?: Float64Array | undefined;
   /** [T, N] the second projection of learned noise */
-  readonly rawNoise?: Floats | undefined;
+  readonly rawNoise?: Float64Array | undefined;
   /** What was assumed about the file, for a person. */
   readonly notes: readonly string[];
 }
@@ -171,7 +171,7 @@ function wholeIds(ids: Float64Array | undefined, place: (token: number) => strin
   throw dataError(place(bad), `the id of token ${bad} is ${ids![bad]}; expected a whole number, 0 or more`);
 }
 
-function checkLogits({ rows, columns, values, place }: Matrix): void {
+function checkLogits({ rows, columns, values, place }: Matrix<Floats>): void {
   for (let t = 0; t < rows; t++) {
     let isMasked = true;
     for (let e = 0; e < columns; e++) {

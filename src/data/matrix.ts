@@ -2,11 +2,12 @@
 import type { Floats } from "../core/floats.ts";
 import { DataError } from "./source.ts";
 
-export interface Matrix {
+/** @typeParam Values in single precision, perhaps, where the file has no more */
+export interface Matrix<Values extends Floats = Float64Array> {
   readonly rows: number;
   readonly columns: number;
-  /** [rows, columns] in single precision where the file has no more */
-  readonly values: Floats;
+  /** [rows, columns] */
+  readonly values: Values;
   /** `file:line:column`, or the file and the indices where it has no lines. */
   place(row: number, column: number): string;
 }

@@ -92,7 +92,7 @@ export function parseNumber(type: string, isLittleEndian: boolean, bytes: Uint8A
 }
 
 /** @throws DataError unless it has two dimensions, neither of them 0 */
-export function npyMatrix(name: string, bytes: Uint8Array): Matrix {
+export function npyMatrix(name: string, bytes: Uint8Array): Matrix<Floats> {
   const { shape, values } = parseNpy(name, bytes);
   const [rows, columns] = shape;
   if (rows === undefined || columns === undefined || shape.length > 2) {

@@ -38,7 +38,9 @@ function fromNpy(name: string, bytes: Uint8Array, sizes: RecordedSizes): Recorde
   const { shape, values } = parseNpy(name, bytes);
   if (shape.length !== 3 || values.length === 0) {
     const matrix = npyMatrix(name, bytes);
-    return sizes.areLoads ? loadsOfMatrix(matrix, sizes) : assignmentOf(name, matrix, undefined, sizes);
+    return sizes.areLoads
+      ? loadsOfMatrix({ ...matrix, values: Float64Array.from(matrix.values) }, sizes)
+      : assignmentOf(name, matrix, undefined, sizes);
   }
   const [first, second, slots] = shape as [number, number, number];
   const isLayersFirst = first <= second;

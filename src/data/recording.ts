@@ -52,7 +52,7 @@ export interface RecordedSizes {
 /** Makes an assignment of a matrix of expert ids, where -1 is an empty slot. @param weights [T, slots] */
 export function assignmentOf(
   name: string,
-  ids: Matrix,
+  ids: Matrix<Floats>,
   weights: Floats | undefined,
   sizes: RecordedSizes,
 ): RecordedAssignment {
