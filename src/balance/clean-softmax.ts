@@ -9,9 +9,12 @@ export function cleanSoftmax({ logits, noise, shape }: Routing, token: number) {
   const x = (noise?.clean ?? logits).subarray(token * shape.experts, (token + 1) * shape.experts);
   let largest = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < x.length; i++) largest = Math.max(largest, x[i]!);
-  const values = Float64Array.from(x, (logit) => exp(below(logit, largest)));
+  const values = new Float64Array(x.length);
   let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]!;
+  for (let i = 0; i < values.length; i++) {
+    values[i] = exp(below(x[i]!, largest));
+    sum += values[i]!;
+  }
   for (let i = 0; i < values.length; i++) values[i] = values[i]! / sum;
   return { values, logSum: largest + log(sum) };
 }

@@ -166,6 +166,18 @@ describe("kernel norm", () => {
   }
 });
 
+describe("kernels copy and clear", () => {
+  it("move and clear the bytes they are told to and no others", () => {
+    const memory = new KernelMemory();
+    const x = gaussians(9);
+    const [from, to] = [memory.floats(x), memory.floats(new Float64Array(9))];
+    memory.kernels.copy(from + 8, to + 4, 4 * 5);
+    expect([...memory.read(to, 9)]).to.deep.equal([0, ...x.subarray(2, 7), 0, 0, 0]);
+    memory.kernels.clear(from + 4, 4 * 3);
+    expect([...memory.read(from, 9)]).to.deep.equal([x[0], 0, 0, 0, ...x.subarray(4)]);
+  });
+});
+
 describe("kernel swiglu", () => {
   for (const width of widths) {
     it(`equals its twin, forward and backward, width ${width}`, () => {

@@ -38,6 +38,8 @@ export interface Kernels {
     rows: number,
     width: number,
   ): void;
+  copy(x: Address, y: Address, bytes: number): void;
+  clear(x: Address, bytes: number): void;
   addRows(x: Address, sum: Address, rows: number, width: number): void;
   swigluForward(gateUp: Address, y: Address, rows: number, width: number): void;
   swigluBackward(gateUp: Address, dy: Address, rows: number, width: number): void;

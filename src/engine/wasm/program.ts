@@ -39,7 +39,6 @@ export class Program {
       kernels,
       crew,
       buffer,
-      bytes: new Uint8Array(buffer),
       floats: new Float32Array(buffer),
       doubles: new Float64Array(buffer),
       sizes,

@@ -10,8 +10,7 @@ export interface Thread {
   readonly kernels: Kernels;
   readonly crew: Crew;
   readonly buffer: ArrayBufferLike;
-  /** All of the buffer, three ways. */
-  readonly bytes: Uint8Array;
+  /** All of the buffer, two ways. */
   readonly floats: Float32Array;
   readonly doubles: Float64Array;
   readonly sizes: Sizes;
@@ -44,11 +43,11 @@ export function rowAddress(matrix: Address, row: number, width: number): Address
 }
 
 /** y = x, float32. */
-export function copyRows({ bytes }: Thread, x: Address, y: Address, { first, last }: Rows, width: number): void {
-  bytes.copyWithin(rowAddress(y, first, width), rowAddress(x, first, width), rowAddress(x, last, width));
+export function copyRows({ kernels }: Thread, x: Address, y: Address, { first, last }: Rows, width: number): void {
+  kernels.copy(rowAddress(x, first, width), rowAddress(y, first, width), 4 * (last - first) * width);
 }
 
 /** y = 0, float32. */
-export function clearRows({ bytes }: Thread, y: Address, { first, last }: Rows, width: number): void {
-  bytes.fill(0, rowAddress(y, first, width), rowAddress(y, last, width));
+export function clearRows({ kernels }: Thread, y: Address, { first, last }: Rows, width: number): void {
+  kernels.clear(rowAddress(y, first, width), 4 * (last - first) * width);
 }
