@@ -73,7 +73,7 @@ function compareLosses(who: string, losses: readonly number[], expected: readonl
   });
 }
 
-async function compare(name: string, size: Size, peer: Peer | undefined, peak: number, quick: boolean) {
+export async function compare(name: string, size: Size, peer: Peer | undefined, peak: number, quick: boolean) {
   const steps = quick ? 2 : 6;
   const folder = mkdtempSync(join(tmpdir(), "moge-bench-"));
   const engines: Engine[] = [];
