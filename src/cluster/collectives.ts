@@ -44,51 +44,86 @@ export function allToAllSeconds(bytes: Float64Array, topology: Topology): number
 
 /**
  * The same for sources that all send alike, as ranks of one expert-parallel group do: every source sends a D-th of
- * what a destination receives. Needs no matrix: O(D) for each level.
- * @param received [D] bytes that each rank of the group receives, its own share included
+ * what a destination receives. Needs no matrix: O(D) for each level, with all that does not depend on bytes worked out
+ * once.
  */
-export function evenAllToAllSeconds(received: Float64Array, span: GroupSpan, topology: Topology): number {
-  const devices = received.length;
-  if (devices === 1) return 0;
-  const share = allToAllShareOf(topology, devices);
-  const ports = new PortClock(topology);
-  let most = 0;
-  let total = 0;
-  for (let rank = 0; rank < devices; rank++) {
-    most = Math.max(most, received[rank]!);
-    total += received[rank]!;
-  }
-  if (total === 0) return 0;
-  let inner = 1;
-  for (let l = 0; l < span.units.length; l++) {
-    const units = span.units[l]!;
-    if (units === 1) continue;
-    const level = topology.levels[l]!;
-    const outer = inner * units;
-    const latency = ceilingOfLog2(units) * level.latencySeconds.value;
-    const effective = level.efficiency.value * share;
-    if (level.wiring.value === "mesh") {
-      // The busiest link leads to the rank that receives most; units hold `inner` ranks of which each has its links.
-      ports.add(level.port, latency + most / devices / (groupBytesPerSecond(level, 2) * effective));
-    } else {
-      const receives = (most / devices) * (outer - inner);
-      const sends = mostSentWithin(received, inner, outer) / devices;
-      ports.add(level.port, latency + Math.max(receives, sends) / (level.bytesPerSecond.value * effective));
+export class EvenAllToAll {
+  private readonly devices: number;
+  private readonly ports: PortClock;
+  private readonly levels: readonly EvenLevel[];
+
+  constructor(span: GroupSpan, topology: Topology) {
+    this.devices = span.units.reduce((product, units) => product * units, 1);
+    this.ports = new PortClock(topology);
+    const share = allToAllShareOf(topology, this.devices);
+    const levels: EvenLevel[] = [];
+    let inner = 1;
+    for (const [l, units] of span.units.entries()) {
+      if (units === 1) continue;
+      const level = topology.levels[l]!;
+      const mesh = level.wiring.value === "mesh";
+      levels.push({
+        port: level.port,
+        latency: ceilingOfLog2(units) * level.latencySeconds.value,
+        rate: (mesh ? groupBytesPerSecond(level, 2) : level.bytesPerSecond.value) * (level.efficiency.value * share),
+        mesh,
+        inner,
+        outer: inner * units,
+      });
+      inner *= units;
     }
-    inner = outer;
+    this.levels = levels;
   }
-  return ports.seconds(most / devices);
+
+  /**
+   * @param received [D] what each rank of the group receives, its own share included
+   * @param bytesEach of one unit of it
+   */
+  seconds(received: Float64Array, bytesEach: number): number {
+    const { devices, ports } = this;
+    let largest = 0;
+    for (let rank = 0; rank < received.length; rank++) if (received[rank]! > largest) largest = received[rank]!;
+    const most = largest * bytesEach;
+    if (devices === 1 || most === 0) return 0;
+    ports.reset();
+    for (const { port, latency, rate, mesh, inner, outer } of this.levels) {
+      if (mesh) {
+        // The busiest link leads to the rank that receives most; units hold `inner` ranks of which each has its links.
+        ports.add(port, latency + most / devices / rate);
+      } else {
+        const receives = (most / devices) * (outer - inner);
+        const sends = mostSentWithin(received, bytesEach, inner, outer) / devices;
+        ports.add(port, latency + Math.max(receives, sends) / rate);
+      }
+    }
+    return ports.seconds(most / devices);
+  }
 }
 
+interface EvenLevel {
+  readonly port: string;
+  readonly latency: number;
+  /** Bytes a second of a link in a mesh, of a device behind a switch. */
+  readonly rate: number;
+  readonly mesh: boolean;
+  /** Ranks of a unit of the level below, and of one of this level. */
+  readonly inner: number;
+  readonly outer: number;
+}
+
+/** @param received [D] bytes that each rank of the group receives, its own share included */
+export const evenAllToAllSeconds = (received: Float64Array, span: GroupSpan, topology: Topology): number =>
+  new EvenAllToAll(span, topology).seconds(received, 1);
+
 /** What the subunit that keeps least of its unit's bytes sends to the others of the unit. */
-function mostSentWithin(received: Float64Array, inner: number, outer: number): number {
+function mostSentWithin(received: Float64Array, bytesEach: number, inner: number, outer: number): number {
   let most = 0;
   for (let unit = 0; unit < received.length; unit += outer) {
     let total = 0;
     let least = Number.POSITIVE_INFINITY;
     for (let subunit = unit; subunit < unit + outer; subunit += inner) {
       let own = 0;
-      for (let rank = subunit; rank < subunit + inner; rank++) own += received[rank]!;
+      for (let rank = subunit; rank < subunit + inner; rank++) own += received[rank]! * bytesEach;
       total += own;
       least = Math.min(least, own);
     }
@@ -183,6 +218,10 @@ class PortClock {
 
   constructor(topology: Topology) {
     this.topology = topology;
+  }
+
+  reset(): void {
+    this.busy.fill(0);
   }
 
   add(port: string, seconds: number): void {

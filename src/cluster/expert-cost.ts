@@ -1,13 +1,19 @@
 /**
  * Seconds of the routed experts of one layer on the devices that share them, from how often each expert is chosen.
- *
- * SIMULATED figures, and the hot path of the cost model: everything that does not depend on the loads is worked out
- * once, and a layer of 256 experts on 64 devices then takes a few microseconds. The formulas are those of
- * `groupedGemmSeconds`; a test holds the two to one another.
+ * SIMULATED figures, and the hot path of the cost model: a layer of 256 experts on 64 devices takes a few microseconds.
  */
-import { evenAllToAllSeconds, gatherSeconds, hierarchicalAllToAllSeconds } from "./collectives.ts";
+import { EvenAllToAll, gatherSeconds, hierarchicalAllToAllSeconds } from "./collectives.ts";
+import {
+  assignmentsOf,
+  type ExpertShape,
+  expertShape,
+  forwardSeconds,
+  inputSeconds,
+  type Loads,
+  sortLoads,
+  weightSeconds,
+} from "./expert-kernels.ts";
 import type { Job } from "./job.ts";
-import { blended, memorySeconds, waveSeconds } from "./kernels.ts";
 import { routedTokensOf } from "./layer-cost.ts";
 import type { LayoutSpans } from "./layout.ts";
 import type { RoutingProfile } from "./routing-profile.ts";
@@ -27,13 +33,13 @@ export interface ExpertSeconds {
 
 /** The same for the slowest device alone. */
 export interface SlowestSeconds {
-  forward: number;
-  inputGradient: number;
-  weightGradient: number;
-  dispatch: number;
-  combine: number;
+  readonly forward: number;
+  readonly inputGradient: number;
+  readonly weightGradient: number;
+  readonly dispatch: number;
+  readonly combine: number;
   /** Assignments on the device that has most. */
-  hottestRows: number;
+  readonly hottestRows: number;
 }
 
 export class ExpertCost {
@@ -43,129 +49,103 @@ export class ExpertCost {
   readonly devices: number;
   /** Tokens that the group routes. */
   readonly tokens: number;
-  private readonly perDevice: number;
   private readonly unitOf: Int32Array;
   private readonly nodeOf: Int32Array;
   private readonly nodes: number;
-  /** Loads of one device's experts, largest first. */
-  private readonly sorted: Float64Array;
   private readonly shape: ExpertShape;
-  /** Scratch of `slowest`, [D]. */
-  private readonly totals: Record<"rows" | "tiles" | "filled" | "deepest", Float64Array>;
+  private readonly exchange: EvenAllToAll;
+  /** Scratch: loads of one device's experts, largest first; and assignments of each device. */
+  private readonly sorted: Float64Array;
+  private readonly rows: Float64Array;
 
   constructor(job: Job, spans: LayoutSpans) {
-    const { model, layout } = job;
+    const { model, layout, topology } = job;
     this.job = job;
     this.spans = spans;
     this.devices = layout.expert;
     this.tokens = routedTokensOf(job) * layout.expert * layout.expertTensor;
-    this.perDevice = model.experts / layout.expert;
-    this.unitOf = Int32Array.from({ length: model.experts }, (_, e) => Math.floor(e / this.perDevice));
-    const inNode = spans.expert.units[0]! * (job.topology.levels.length > 2 ? spans.expert.units[1]! : 1);
+    const perDevice = model.experts / layout.expert;
+    this.unitOf = Int32Array.from({ length: model.experts }, (_, e) => Math.floor(e / perDevice));
+    const inNode = spans.expert.units[0]! * (topology.levels.length > 2 ? spans.expert.units[1]! : 1);
     this.nodes = layout.expert / inNode;
     this.nodeOf = this.unitOf.map((unit) => Math.floor(unit / inNode));
-    this.sorted = new Float64Array(this.perDevice);
     this.shape = expertShape(job);
-    const scratch = () => new Float64Array(layout.expert);
-    this.totals = { rows: scratch(), tiles: scratch(), filled: scratch(), deepest: scratch() };
+    this.exchange = new EvenAllToAll(spans.expert, topology);
+    this.sorted = new Float64Array(perDevice);
+    this.rows = new Float64Array(layout.expert);
   }
 
   evaluate(profile: RoutingProfile): ExpertSeconds {
-    const { devices } = this;
+    const { devices, sorted, shape } = this;
     const rows = new Float64Array(devices);
     const forward = new Float64Array(devices);
     const inputGradient = new Float64Array(devices);
     const weightGradient = new Float64Array(devices);
-    this.kernels(profile.picks, rows, forward, inputGradient, weightGradient);
+    for (let d = 0; d < devices; d++) {
+      const loads = this.loadsOf(d, profile);
+      rows[d] = loads.rows;
+      if (loads.rows === 0) continue;
+      forward[d] = forwardSeconds(shape, loads);
+      inputGradient[d] = inputSeconds(shape, loads);
+      weightGradient[d] = weightSeconds(shape, loads, sorted);
+    }
     const [dispatch, combine] = this.transfers(profile, rows);
     return { rows, forward, inputGradient, weightGradient, dispatch, combine };
   }
 
   /**
-   * What the slowest device takes, without the others: the same figures as the largest of `evaluate`, found by working
-   * out only those devices that could be slowest.
+   * What the slowest device takes, without the others: the same figures as the largest of `evaluate`. Only devices with
+   * nearly as many rows as the hottest are looked at, and of these only those worked out that begin more tiles, fill
+   * more experts or may have deeper waves.
    */
   slowest(profile: RoutingProfile): SlowestSeconds {
-    const { picks } = profile;
-    const { perDevice, sorted, tokens, shape, devices, totals } = this;
-    const { rowStep, tileRows } = shape;
-    const { rows, tiles, filled, deepest } = totals;
-    const steps = 1 / rowStep;
-    let hottest = 0;
+    const { devices, sorted, shape, rows } = this;
+    const hottest = this.countRows(profile.picks);
+    const most = rows[hottest]!;
+    if (most === 0) return { forward: 0, inputGradient: 0, weightGradient: 0, dispatch: 0, combine: 0, hottestRows: 0 };
+    const own = this.loadsOf(hottest, profile);
+    let forward = forwardSeconds(shape, own);
+    let inputGradient = inputSeconds(shape, own);
+    let weightGradient = weightSeconds(shape, own, sorted);
+    const lead = Math.max(sorted.length * shape.rowStep, most * shape.spareWave);
+    const near = own.filled === sorted.length ? most - lead : 0;
     for (let d = 0; d < devices; d++) {
-      let r = 0;
-      let t = 0;
-      let n = 0;
-      let most = 0;
-      for (let e = d * perDevice; e < (d + 1) * perDevice; e++) {
-        const load = Math.floor(picks[e]! * tokens + 0.5);
-        if (load === 0) continue;
-        r += load;
-        t += Math.ceil(load * steps);
-        n++;
-        if (load > most) most = load;
+      if (rows[d]! <= near || d === hottest) continue;
+      const loads = this.loadsOf(d, profile);
+      if (loads.tiles > own.tiles || loads.filled > own.filled) {
+        forward = Math.max(forward, forwardSeconds(shape, loads));
+        inputGradient = Math.max(inputGradient, inputSeconds(shape, loads));
       }
-      rows[d] = r;
-      tiles[d] = (t * rowStep) / tileRows;
-      filled[d] = n;
-      deepest[d] = most;
-      if (r > rows[hottest]!) hottest = d;
-    }
-    const found: SlowestSeconds = {
-      forward: 0,
-      inputGradient: 0,
-      weightGradient: 0,
-      dispatch: 0,
-      combine: 0,
-      hottestRows: rows[hottest]!,
-    };
-    // Depth of the weight gradients' waves: at least the first, at most the second, for the larger of the two matrices.
-    const spare = shape.cores / Math.min(shape.downTiles, shape.gateUpTiles);
-    for (let i = 0; i < devices; i++) {
-      const d = i === 0 ? hottest : i <= hottest ? i - 1 : i;
-      if (rows[d] === 0) continue;
-      const isMost = d === hottest;
-      if (isMost || tiles[d]! > tiles[hottest]! || filled[d]! > filled[hottest]!) {
-        found.forward = Math.max(found.forward, forwardSeconds(shape, rows[d]!, tiles[d]!, filled[d]!));
-        found.inputGradient = Math.max(found.inputGradient, inputSeconds(shape, rows[d]!, tiles[d]!, filled[d]!));
-      }
-      if (isMost || rows[d]! + spare * deepest[d]! > rows[hottest]! || filled[d]! > filled[hottest]!) {
-        const count = sortLoads(picks, d * perDevice, perDevice, tokens, sorted);
-        found.weightGradient = Math.max(found.weightGradient, weightSeconds(shape, rows[d]!, sorted, count));
+      if (loads.rows + shape.spareWave * sorted[0]! > most || loads.filled > own.filled) {
+        weightGradient = Math.max(weightGradient, weightSeconds(shape, loads, sorted));
       }
     }
-    [found.dispatch, found.combine] = this.transfers(profile, rows);
-    return found;
+    const [dispatch, combine] = this.transfers(profile, rows);
+    return { forward, inputGradient, weightGradient, dispatch, combine, hottestRows: most };
   }
 
-  /** Fills in the seconds of each device. */
-  private kernels(
-    picks: Float64Array,
-    rowsOf: Float64Array,
-    forwardOf: Float64Array,
-    inputOf: Float64Array,
-    weightOf: Float64Array,
-  ): void {
-    const { perDevice, sorted, tokens, shape } = this;
-    const { rowStep, tileRows } = shape;
-    for (let d = 0; d < rowsOf.length; d++) {
-      const filled = sortLoads(picks, d * perDevice, perDevice, tokens, sorted);
-      let rows = 0;
-      let tiles = 0;
-      for (let i = 0; i < filled; i++) {
-        rows += sorted[i]!;
-        tiles += Math.ceil(sorted[i]! / rowStep);
-      }
-      rowsOf[d] = rows;
-      if (rows === 0) continue;
-      tiles *= rowStep / tileRows;
-      forwardOf[d] = forwardSeconds(shape, rows, tiles, filled);
-      inputOf[d] = inputSeconds(shape, rows, tiles, filled);
-      weightOf[d] = weightSeconds(shape, rows, sorted, filled);
-    }
+  /** Sorts the loads of a device's experts into `sorted`. */
+  private loadsOf(device: number, { picks }: RoutingProfile): Loads {
+    return sortLoads(this.shape, picks, device * this.sorted.length, this.tokens, this.sorted);
   }
 
-  /** Seconds of dispatch and combine. */
+  /** Counts the assignments of every device into `rows`. @returns the device with most */
+  private countRows(picks: Float64Array): number {
+    const { tokens, rows } = this;
+    const perDevice = this.sorted.length;
+    let hottest = 0;
+    let most = 0;
+    let expert = 0;
+    for (let d = 0; d < rows.length; d++) {
+      let own = 0;
+      for (const end = expert + perDevice; expert < end; expert++) own += assignmentsOf(picks[expert]!, tokens);
+      rows[d] = own;
+      if (own > most) [most, hottest] = [own, d];
+    }
+    return hottest;
+  }
+
+  /** Seconds of dispatch and combine. @param rows [D] assignments of each device */
   private transfers(profile: RoutingProfile, rows: Float64Array): [number, number] {
     const { layout, topology, model, bytesPerValue, dispatch, deduplicate } = this.job;
     const { spans, tokens } = this;
@@ -174,162 +154,20 @@ export class ExpertCost {
       const seconds = gatherSeconds(tokens * vector, spans.expert, topology);
       return [seconds, seconds];
     }
-    const perRank = tokens / layout.expertTensor;
-    const toDevices =
-      deduplicate || dispatch === "hierarchical"
-        ? profile.hits(this.unitOf, this.devices).map((hit) => hit * perRank * vector)
-        : scaled(rows, vector / layout.expertTensor);
     const gathered =
       layout.expertTensor === 1 ? 0 : gatherSeconds(Math.max(...rows) * vector, spans.expertTensor, topology);
+    const perRank = tokens / layout.expertTensor;
+    const bytesTo = (unitOf: Int32Array, units: number) =>
+      profile.hits(unitOf, units).map((hit) => hit * perRank * vector);
     if (dispatch === "hierarchical") {
-      const toNodes = profile.hits(this.nodeOf, this.nodes).map((hit) => hit * perRank * vector);
+      const toDevices = bytesTo(this.unitOf, this.devices);
+      const toNodes = bytesTo(this.nodeOf, this.nodes);
       const seconds = hierarchicalAllToAllSeconds(toDevices, toNodes, spans.expert, topology);
       return [seconds + gathered, seconds + gathered];
     }
-    const seconds = evenAllToAllSeconds(toDevices, spans.expert, topology);
+    const seconds = deduplicate
+      ? this.exchange.seconds(bytesTo(this.unitOf, this.devices), 1)
+      : this.exchange.seconds(rows, vector / layout.expertTensor);
     return [seconds + gathered, seconds + gathered];
   }
-}
-
-function scaled(values: Float64Array, factor: number): Float64Array {
-  const result = new Float64Array(values.length);
-  for (let i = 0; i < values.length; i++) result[i] = values[i]! * factor;
-  return result;
-}
-
-/** What the kernels of a device's experts have in common. */
-interface ExpertShape {
-  readonly h: number;
-  readonly f: number;
-  readonly tileRows: number;
-  readonly rowStep: number;
-  readonly cores: number;
-  /** Tiles across a width. */
-  readonly hColumns: number;
-  readonly fColumns: number;
-  readonly gateUpColumns: number;
-  /** Tiles of one expert's weight gradients. */
-  readonly downTiles: number;
-  readonly gateUpTiles: number;
-  /** Seconds of a wave for each unit of depth. */
-  readonly wave: number;
-  /** Seconds of a value of activations, and of a byte. */
-  readonly perRow: number;
-  readonly perByte: number;
-  readonly gradientBytes: number;
-  readonly start: number;
-  readonly vector: number;
-  readonly p: number;
-}
-
-function expertShape({ device, model, layout, bytesPerValue, bytesPerGradient }: Job): ExpertShape {
-  const h = model.hiddenSize;
-  const f = model.expertHiddenSize / layout.expertTensor;
-  const { tile, efficiency, overheadSeconds } = device;
-  const across = (columns: number) => Math.ceil(columns / tile.columns.value);
-  const perByte = memorySeconds(1, device);
-  return {
-    h,
-    f,
-    tileRows: tile.rows.value,
-    rowStep: tile.rowStep.value,
-    cores: device.cores.value,
-    hColumns: across(h),
-    fColumns: across(f),
-    gateUpColumns: across(2 * f),
-    downTiles: Math.ceil(f / tile.rowStep.value) * (tile.rowStep.value / tile.rows.value) * across(h),
-    gateUpTiles: Math.ceil(h / tile.rowStep.value) * (tile.rowStep.value / tile.rows.value) * across(2 * f),
-    wave: waveSeconds(device, efficiency.groupedGemm.value),
-    perRow: perByte * bytesPerValue,
-    perByte,
-    gradientBytes: bytesPerGradient,
-    start: overheadSeconds.matrixKernel.value,
-    vector: overheadSeconds.vectorKernel.value,
-    p: device.blend.value,
-  };
-}
-
-/**
- * Loads of one device's experts, largest first: weight gradients are as deep as their expert has tokens.
- * @returns how many have any
- */
-function sortLoads(picks: Float64Array, from: number, count: number, tokens: number, sorted: Float64Array): number {
-  let filled = 0;
-  for (let e = from; e < from + count; e++) {
-    const load = Math.floor(picks[e]! * tokens + 0.5);
-    if (load === 0) continue;
-    let at = filled++;
-    for (; at > 0 && sorted[at - 1]! < load; at--) sorted[at] = sorted[at - 1]!;
-    sorted[at] = load;
-  }
-  return filled;
-}
-
-/** Rows are put in the order of the experts when they come in and back when they leave. */
-const movingSeconds = ({ h, vector, perRow }: ExpertShape, rows: number) => 2 * vector + 4 * rows * h * perRow;
-
-/** Gate and up, SwiGLU (reads two, writes one), down. */
-function forwardSeconds(shape: ExpertShape, rows: number, tiles: number, filled: number): number {
-  const { h, f, vector, perRow } = shape;
-  return (
-    productSeconds(shape, rows, tiles, filled, 2 * f, h, shape.gateUpColumns) +
-    productSeconds(shape, rows, tiles, filled, h, f, shape.hColumns) +
-    (vector + 3 * rows * f * perRow) +
-    movingSeconds(shape, rows)
-  );
-}
-
-/** Gradients of inputs; SwiGLU backward also reads its gradient and writes two. */
-function inputSeconds(shape: ExpertShape, rows: number, tiles: number, filled: number): number {
-  const { h, f, vector, perRow } = shape;
-  return (
-    productSeconds(shape, rows, tiles, filled, f, h, shape.fColumns) +
-    productSeconds(shape, rows, tiles, filled, h, 2 * f, shape.hColumns) +
-    (vector + 5 * rows * f * perRow) +
-    movingSeconds(shape, rows)
-  );
-}
-
-function weightSeconds(shape: ExpertShape, rows: number, sorted: Float64Array, filled: number): number {
-  const { h, f } = shape;
-  return (
-    gradientSeconds(shape, rows, sorted, filled, f, h, shape.downTiles) +
-    gradientSeconds(shape, rows, sorted, filled, h, 2 * f, shape.gateUpTiles)
-  );
-}
-
-/** `rows` tokens in `tiles` tiles of rows, of `filled` experts, through weights [depth, columns]. */
-function productSeconds(
-  { wave, perRow, cores, start, p }: ExpertShape,
-  rows: number,
-  tiles: number,
-  filled: number,
-  columns: number,
-  depth: number,
-  columnTiles: number,
-): number {
-  const compute = Math.ceil((tiles * columnTiles) / cores) * depth * wave;
-  const memory = (rows * (depth + columns) + filled * depth * columns) * perRow;
-  return start + blended(compute, memory, p);
-}
-
-/** Weight gradients [height, width] of experts with so many tokens, added to what is already there. */
-function gradientSeconds(
-  { wave, perRow, perByte, gradientBytes, cores, start, p }: ExpertShape,
-  rows: number,
-  sorted: Float64Array,
-  filled: number,
-  height: number,
-  width: number,
-  tilesEach: number,
-): number {
-  let waves = 0;
-  let depths = 0;
-  for (let i = 0; i < filled; i++) {
-    const reached = Math.ceil(((i + 1) * tilesEach) / cores);
-    depths += (reached - waves) * sorted[i]!;
-    waves = reached;
-  }
-  const traffic = rows * (height + width) * perRow + 2 * filled * height * width * gradientBytes * perByte;
-  return start + blended(depths * wave, traffic, p);
 }

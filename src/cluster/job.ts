@@ -7,8 +7,10 @@ import type { Topology } from "./topology.ts";
 
 export const recomputations = {
   none: "all activations are kept",
-  selective: "norms and activation functions are computed again",
-  full: "only the input of each layer is kept; its whole forward pass, collectives too, runs again",
+  selective:
+    "the core of attention is computed again, as in Megatron; fused attention keeps nothing else that it could save",
+  "fine-grained": "norms and activation functions are computed again, as Pangu Ultra MoE does among others",
+  full: "only the input of a layer is kept; its whole forward pass, collectives too, runs again",
 } as const;
 
 export type Recomputation = keyof typeof recomputations;
@@ -35,8 +37,10 @@ export interface Routing {
   readonly title: string;
   /** Groups of devices that share the experts of a layer and are routed differently; 1: all alike. */
   readonly blocks: number;
-  /** @param layer 0 … MoE layers − 1 @param block 0 … blocks − 1 */
-  profile(layer: number, block: number): RoutingProfile;
+  /** After so many micro-batches the loads come round again; 1: all micro-batches alike. */
+  readonly microBatches: number;
+  /** @param layer 0 … MoE layers − 1 @param block 0 … blocks − 1 @param microBatch 0 … microBatches − 1 */
+  profile(layer: number, block: number, microBatch: number): RoutingProfile;
 }
 
 export interface Job {
@@ -46,6 +50,8 @@ export interface Job {
   readonly layout: Layout;
   readonly batch: Batch;
   readonly recompute: Recomputation;
+  /** Layers of each chunk, from its first, that are recomputed; infinity: all. */
+  readonly recomputeLayers: number;
   readonly dispatch: Dispatch;
   /** A token travels once to each device that holds a chosen expert, not once for each expert. */
   readonly deduplicate: boolean;
@@ -60,3 +66,9 @@ export interface Job {
 
 /** Bytes that AdamW keeps for a parameter: single-precision weight and two moments. */
 export const OPTIMIZER_BYTES = 12;
+
+/** What is computed again of a layer. */
+export function recomputationOf({ model, layout, recompute, recomputeLayers }: Job, layer: number): Recomputation {
+  const chunk = (model.layers + layout.paddingLayers) / (layout.pipeline * layout.virtual);
+  return layer % chunk < recomputeLayers ? recompute : "none";
+}

@@ -7,7 +7,7 @@
  */
 import { type AttentionShape, attentionBackwardSeconds, attentionForwardSeconds } from "./attention.ts";
 import { allReduceSeconds, gatherSeconds } from "./collectives.ts";
-import type { Job } from "./job.ts";
+import type { Job, Recomputation } from "./job.ts";
 import { type Gemm, gemmSeconds, streamSeconds } from "./kernels.ts";
 import type { LayoutSpans } from "./layout.ts";
 
@@ -23,9 +23,29 @@ export interface BlockCost {
   readonly forward: Cost;
   readonly inputGradient: Cost;
   readonly weightGradient: Cost;
-  /** Compute that selective recomputation repeats. */
-  readonly cheapSeconds: number;
+  /** What the backward pass computes again where not the whole layer is. */
+  readonly repeated: Readonly<Record<Exclude<Recomputation, "none" | "full">, Cost>>;
 }
+
+export const noCost: Cost = { compute: 0, tensor: 0 };
+
+export const addCosts = (a: Cost, b: Cost): Cost => ({ compute: a.compute + b.compute, tensor: a.tensor + b.tensor });
+
+/** What the backward pass repeats of a block short of the whole. */
+export const repeatedCost = ({ repeated }: BlockCost, recompute: Recomputation): Cost =>
+  recompute === "none" || recompute === "full" ? noCost : repeated[recompute];
+
+/** Blocks that follow one another. */
+export const joined = (blocks: readonly BlockCost[]): BlockCost =>
+  blocks.reduce((sum, block) => ({
+    forward: addCosts(sum.forward, block.forward),
+    inputGradient: addCosts(sum.inputGradient, block.inputGradient),
+    weightGradient: addCosts(sum.weightGradient, block.weightGradient),
+    repeated: {
+      selective: addCosts(sum.repeated.selective, block.repeated.selective),
+      "fine-grained": addCosts(sum.repeated["fine-grained"], block.repeated["fine-grained"]),
+    },
+  }));
 
 /** Collects the kernels of a block. */
 class Block {
@@ -36,6 +56,7 @@ class Block {
   private forwardTensor = 0;
   private inputTensor = 0;
   private cheap = 0;
+  private core = noCost;
 
   constructor(job: Job) {
     this.job = job;
@@ -50,7 +71,7 @@ class Block {
     this.weight += gemmSeconds({ rows: depth, columns, depth: rows }, bytesPerValue, device);
   }
 
-  /** An elementwise kernel that moves so many values forward. @param repeated by selective recomputation */
+  /** An elementwise kernel that moves so many values forward. @param repeated by fine-grained recomputation */
   stream(values: number, repeated = false): void {
     const { bytesPerValue, device } = this.job;
     const seconds = streamSeconds(values * bytesPerValue, device);
@@ -59,9 +80,13 @@ class Block {
     if (repeated) this.cheap += seconds;
   }
 
-  attention(shape: AttentionShape): void {
-    this.forward += attentionForwardSeconds(shape, this.job.device);
+  /** The core of attention. @param ring seconds in which keys and values pass all context-parallel devices */
+  attention(shape: AttentionShape, ring: number): void {
+    const compute = attentionForwardSeconds(shape, this.job.device);
+    this.forward += compute;
     this.input += attentionBackwardSeconds(shape, this.job.device);
+    this.communicate(ring, 2 * ring); // backward their gradients pass, too
+    this.core = { compute, tensor: ring };
   }
 
   /** @param forward seconds of collectives @param backward the same */
@@ -75,7 +100,7 @@ class Block {
       forward: { compute: this.forward, tensor: this.forwardTensor },
       inputGradient: { compute: this.input, tensor: this.inputTensor },
       weightGradient: { compute: this.weight, tensor: 0 },
-      cheapSeconds: this.cheap,
+      repeated: { selective: this.core, "fine-grained": { compute: this.cheap, tensor: 0 } },
     };
   }
 }
@@ -142,16 +167,13 @@ export function attentionCost(job: Job, spans: LayoutSpans): BlockCost {
   }
   const sequences = batch.microBatch;
   const queries = batch.sequence / layout.context;
-  block.attention({ sequences, heads, queries, keys: batch.sequence, keySize, valueSize, causal: true });
+  // Ring attention: the keys and values of all devices pass every device once.
+  const bytes = layout.context * inside * keyValueHeads * (keySize + valueSize) * job.bytesPerValue;
+  const ring = gatherSeconds(bytes, spans.context, job.topology);
+  block.attention({ sequences, heads, queries, keys: batch.sequence, keySize, valueSize, causal: true }, ring);
   block.product({ rows: inside, columns: hiddenSize, depth: heads * valueSize });
   block.stream(3 * outside * hiddenSize); // residual
   tensorCollectives(block, inside * hiddenSize, job, spans);
-  if (layout.context > 1) {
-    // Ring attention: the keys and values of all devices pass every device once, and their gradients backward.
-    const bytes = layout.context * inside * keyValueHeads * (keySize + valueSize) * job.bytesPerValue;
-    const pass = gatherSeconds(bytes, spans.context, job.topology);
-    block.communicate(pass, 2 * pass);
-  }
   return block.cost();
 }
 

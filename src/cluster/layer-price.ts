@@ -1,8 +1,9 @@
 /** Seconds of whole layers for one micro-batch, split into parts, under the routing and the slow devices of a block. */
-import { ExpertCost, type ExpertSeconds, type SlowestSeconds } from "./expert-cost.ts";
-import type { Job, Routing } from "./job.ts";
-import { attentionCost, type BlockCost, embeddingCost, headCost, networkCost, routerCost } from "./layer-cost.ts";
-import { deviceAt, type LayoutSpans, strides } from "./layout.ts";
+import type { ExpertSeconds, SlowestSeconds } from "./expert-cost.ts";
+import { type Job, type Recomputation, type Routing, recomputationOf } from "./job.ts";
+import { addCosts, type BlockCost, type Cost, noCost, repeatedCost } from "./layer-cost.ts";
+import type { LayerKernels } from "./layer-kernels.ts";
+import { deviceAt, strides } from "./layout.ts";
 import { addParts, type Parts } from "./parts.ts";
 import type { RoutingProfile } from "./routing-profile.ts";
 
@@ -43,38 +44,6 @@ interface BlockSpeeds {
 
 const noExperts = { hottestRows: 0, hottestDevice: -1, imbalance: 1, dispatchSeconds: 0 };
 
-/** Kernels of a job's layers, before layers are laid on stages: schedules and recomputation change nothing in them. */
-export class LayerKernels {
-  readonly attention: BlockCost;
-  readonly denseNetwork: BlockCost | undefined;
-  readonly moe: readonly BlockCost[];
-  readonly experts: ExpertCost | undefined;
-  readonly embedding: BlockCost;
-  readonly head: BlockCost;
-  private readonly known = new WeakMap<RoutingProfile, SlowestSeconds>();
-
-  constructor(job: Job, spans: LayoutSpans) {
-    const { model } = job;
-    this.attention = attentionCost(job, spans);
-    this.denseNetwork = model.denseLayers > 0 ? networkCost(job, spans, model.denseHiddenSize, true) : undefined;
-    const shared = model.sharedHiddenSize > 0 ? [networkCost(job, spans, model.sharedHiddenSize, false)] : [];
-    this.moe = model.experts > 0 ? [this.attention, routerCost(job), ...shared] : [];
-    this.experts = model.experts > 0 ? new ExpertCost(job, spans) : undefined;
-    this.embedding = embeddingCost(job, spans);
-    this.head = headCost(job, spans);
-  }
-
-  /** What the slowest device of the group takes, remembered for each profile. */
-  slowest(profile: RoutingProfile): SlowestSeconds {
-    let seconds = this.known.get(profile);
-    if (seconds === undefined) {
-      seconds = this.experts!.slowest(profile);
-      this.known.set(profile, seconds);
-    }
-    return seconds;
-  }
-}
-
 export class LayerPrices {
   private readonly job: Job;
   private readonly kernels: LayerKernels;
@@ -106,73 +75,25 @@ export class LayerPrices {
     return [...slow];
   }
 
-  /** All layers of a block. */
-  layers(block: number, routing: Routing): LayerPrice[] {
+  /** All layers of a block, for the micro-batches that are routed like `microBatch`. */
+  layers(block: number, routing: Routing, microBatch: number): LayerPrice[] {
     const { model, layout } = this.job;
     const perStage = (model.layers + layout.paddingLayers) / layout.pipeline;
     const known = new Map<RoutingProfile, ExpertSeconds>();
     return Array.from({ length: model.layers }, (_, layer) => {
       const speeds = this.speedsOf(block, Math.min(layout.pipeline - 1, Math.floor(layer / perStage)));
+      const recompute = recomputationOf(this.job, layer);
       if (layer < model.denseLayers) {
-        return this.priceOf(layer, "dense", this.denseBlocks(), speeds, undefined);
+        return this.priceOf(layer, "dense", this.kernels.dense!, recompute, speeds, undefined);
       }
-      return this.moeLayer(layer, routing.profile(layer - model.denseLayers, block % routing.blocks), speeds, known);
+      const profile = routing.profile(layer - model.denseLayers, block % routing.blocks, microBatch);
+      return this.moeLayer(layer, recompute, profile, speeds, known);
     });
-  }
-
-  /**
-   * Seconds of all layers of a block without their split: the same sums as `layers`, several times faster. Only where
-   * no device is slow.
-   * @returns [layers] forward, backward for inputs and for weights
-   */
-  layerSeconds(block: number, routing: Routing): LayerSeconds[] {
-    const { model } = this.job;
-    const { kernels } = this;
-    const known = new Map<RoutingProfile, LayerSeconds>();
-    const dense = model.denseLayers > 0 ? this.quick(this.denseBlocks(), undefined) : undefined;
-    return Array.from({ length: model.layers }, (_, layer) => {
-      if (layer < model.denseLayers) return dense!;
-      const profile = routing.profile(layer - model.denseLayers, block % routing.blocks);
-      let seconds = known.get(profile);
-      if (seconds === undefined) {
-        seconds = this.quick(kernels.moe, kernels.slowest(profile));
-        known.set(profile, seconds);
-      }
-      return seconds;
-    });
-  }
-
-  private quick(blocks: readonly BlockCost[], experts: SlowestSeconds | undefined): LayerSeconds {
-    const { overlap, recompute } = this.job;
-    const { slowdown } = overlap;
-    const of = (part: "forward" | "inputGradient" | "weightGradient", exchange: number, extra: number) => {
-      let compute = extra + (experts?.[part] ?? 0);
-      let tensor = 0;
-      for (const block of blocks) {
-        compute += block[part].compute;
-        tensor += block[part].tensor;
-      }
-      const wanted = overlap.tensor * tensor + (this.dual ? 0 : overlap.expert * exchange);
-      return compute + tensor + exchange - Math.min(wanted, compute) * (1 - slowdown);
-    };
-    const exchange = experts === undefined ? 0 : experts.dispatch + experts.combine;
-    const cheap = recompute === "selective" ? blocks.reduce((sum, { cheapSeconds }) => sum + cheapSeconds, 0) : 0;
-    const forward = of("forward", exchange, 0);
-    const again = recompute === "full" ? forward : 0;
-    return {
-      forward,
-      inputGradient: of("inputGradient", exchange, cheap) + again,
-      weightGradient: of("weightGradient", 0, 0),
-      hottestRows: experts?.hottestRows ?? 0,
-    };
-  }
-
-  private denseBlocks(): BlockCost[] {
-    return [this.kernels.attention, this.kernels.denseNetwork!];
   }
 
   private moeLayer(
     layer: number,
+    recompute: Recomputation,
     profile: RoutingProfile,
     speeds: BlockSpeeds,
     known: Map<RoutingProfile, ExpertSeconds>,
@@ -182,26 +103,79 @@ export class LayerPrices {
       experts = this.kernels.experts!.evaluate(profile);
       known.set(profile, experts);
     }
-    return this.priceOf(layer, "moe", this.kernels.moe, speeds, experts);
+    return this.priceOf(layer, "moe", this.kernels.moe!, recompute, speeds, experts);
   }
 
   embedding(block: number): LayerPrice {
-    return this.priceOf(-1, "edge", [this.kernels.embedding], this.speedsOf(block, 0), undefined);
+    return this.priceOf(-1, "edge", this.kernels.embedding, "none", this.speedsOf(block, 0), undefined);
   }
 
   /** Head and loss, and the layers of multi-token prediction with a head of their own each. */
-  head(block: number, routing: Routing): LayerPrice[] {
-    const { model, layout } = this.job;
+  head(block: number, routing: Routing, microBatch: number): LayerPrice[] {
+    const { model, layout, recompute } = this.job;
     const speeds = this.speedsOf(block, layout.pipeline - 1);
-    const one = this.priceOf(-1, "edge", [this.kernels.head], speeds, undefined);
+    const one = this.priceOf(-1, "edge", this.kernels.head, "none", speeds, undefined);
     const known = new Map<RoutingProfile, ExpertSeconds>();
     const last = model.layers - model.denseLayers - 1;
     const more = Array.from({ length: model.predictionLayers }, () =>
       model.experts > 0
-        ? this.moeLayer(-1, routing.profile(last, block % routing.blocks), speeds, known)
-        : this.priceOf(-1, "edge", this.denseBlocks(), speeds, undefined),
+        ? this.moeLayer(-1, recompute, routing.profile(last, block % routing.blocks, microBatch), speeds, known)
+        : this.priceOf(-1, "dense", this.kernels.dense!, recompute, speeds, undefined),
     );
     return [one, ...more, ...more.map(() => one)];
+  }
+
+  /**
+   * Seconds of all layers of a block without their split: the same sums as `layers`, several times faster. Only where
+   * no device is slow and no passes overlap.
+   * @returns [layers], and at the end those of the embedding and of all that `head` gives
+   */
+  layerSeconds(block: number, routing: Routing, microBatch: number): LayerSeconds[] {
+    const { model, recompute } = this.job;
+    const { kernels } = this;
+    const moe = (layer: number, again: Recomputation) =>
+      this.quick(kernels.moe!, again, kernels.slowest(routing, layer, block % routing.blocks, microBatch));
+    const found: LayerSeconds[] = [];
+    for (let layer = 0; layer < model.layers; layer++) {
+      const again = recomputationOf(this.job, layer);
+      found.push(
+        layer < model.denseLayers
+          ? this.quick(kernels.dense!, again, undefined)
+          : moe(layer - model.denseLayers, again),
+      );
+    }
+    found.push(this.quick(kernels.embedding, "none", undefined));
+    const head = this.quick(kernels.head, "none", undefined);
+    found.push(head);
+    for (let i = 0; i < model.predictionLayers; i++) {
+      found.push(
+        model.experts > 0
+          ? moe(model.layers - model.denseLayers - 1, recompute)
+          : this.quick(kernels.dense!, recompute, undefined),
+        head,
+      );
+    }
+    return found;
+  }
+
+  private quick(block: BlockCost, recompute: Recomputation, experts: SlowestSeconds | undefined): LayerSeconds {
+    const exchange = experts === undefined ? 0 : experts.dispatch + experts.combine;
+    const forward = this.quickSeconds(block.forward, experts === undefined ? 0 : experts.forward, exchange);
+    const backward = addCosts(block.inputGradient, repeatedCost(block, recompute));
+    const inputGradient = this.quickSeconds(backward, experts === undefined ? 0 : experts.inputGradient, exchange);
+    return {
+      forward,
+      inputGradient: recompute === "full" ? inputGradient + forward : inputGradient,
+      weightGradient: this.quickSeconds(block.weightGradient, experts === undefined ? 0 : experts.weightGradient, 0),
+      hottestRows: experts === undefined ? 0 : experts.hottestRows,
+    };
+  }
+
+  private quickSeconds(cost: Cost, ofExperts: number, exchange: number): number {
+    const { overlap } = this.job;
+    const compute = cost.compute + ofExperts;
+    const wanted = overlap.tensor * cost.tensor + overlap.expert * exchange;
+    return compute + cost.tensor + exchange - Math.min(wanted, compute) * (1 - overlap.slowdown);
   }
 
   private blockOf(device: number): number {
@@ -238,31 +212,28 @@ export class LayerPrices {
   private priceOf(
     layer: number,
     kind: LayerPrice["kind"],
-    blocks: readonly BlockCost[],
+    block: BlockCost,
+    recompute: Recomputation,
     speeds: BlockSpeeds,
     experts: ExpertSeconds | undefined,
   ): LayerPrice {
-    const { recompute } = this.job;
-    const of = (part: "forward" | "inputGradient" | "weightGradient", exchange: number, extra: number): Parts => {
-      let compute = extra;
-      let tensor = 0;
-      for (const block of blocks) {
-        compute += block[part].compute;
-        tensor += block[part].tensor;
-      }
-      return this.withOverlap(compute, tensor, exchange, waits(experts?.[part], speeds), speeds.slowest);
-    };
+    const of = (part: "forward" | "inputGradient" | "weightGradient", exchange: number, repeated: Cost): Parts =>
+      this.withOverlap(
+        repeated.compute + block[part].compute,
+        repeated.tensor + block[part].tensor,
+        exchange,
+        waits(experts?.[part], speeds),
+        speeds.slowest,
+      );
     const exchange = experts === undefined ? 0 : experts.dispatch + experts.combine;
-    const cheap = recompute === "selective" ? blocks.reduce((sum, { cheapSeconds }) => sum + cheapSeconds, 0) : 0;
-    const forward = of("forward", exchange, 0);
-    const backward = of("inputGradient", exchange, cheap);
-    const again = recompute === "full" && kind !== "edge";
+    const forward = of("forward", exchange, noCost);
+    const backward = of("inputGradient", exchange, repeatedCost(block, recompute));
     return {
       layer,
       kind,
       forward,
-      inputGradient: again ? addParts(backward, forward) : backward,
-      weightGradient: of("weightGradient", 0, 0),
+      inputGradient: recompute === "full" ? addParts(backward, forward) : backward,
+      weightGradient: of("weightGradient", 0, noCost),
       hideable: this.dual ? this.hideable(exchange, forward.compute) : 0,
       ...(experts === undefined ? noExperts : loads(experts)),
     };

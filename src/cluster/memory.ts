@@ -4,7 +4,7 @@
  * a runtime or a communication library takes besides is not in them.
  */
 import { countParameters, type ParameterCount } from "./architecture.ts";
-import { type Job, OPTIMIZER_BYTES } from "./job.ts";
+import { type Job, OPTIMIZER_BYTES, recomputationOf } from "./job.ts";
 import { localHeads, routedTokensOf, tokensOf } from "./layer-cost.ts";
 import { pipelineShape } from "./layout.ts";
 import { chunksInFlight, schedules } from "./schedules.ts";
@@ -26,10 +26,16 @@ export interface StageMemory {
 export interface StagePlacement {
   /** [positions] layers of a pass; padding layers are left out */
   readonly positions: readonly (readonly number[])[];
-  /** [stages] positions, of both passes */
-  readonly held: readonly (readonly number[])[];
+  /** [stages] what a stage holds, of both passes */
+  readonly held: readonly (readonly Place[])[];
   /** [stages] parameters on one device: those that data-parallel devices copy, and those of experts */
   readonly parameters: readonly StageParameters[];
+}
+
+/** A position of a pass. */
+export interface Place {
+  readonly pass: number;
+  readonly position: number;
 }
 
 export interface StageParameters {
@@ -46,10 +52,10 @@ export function placeStages(job: Job): StagePlacement {
   const positions = Array.from({ length: count }, (_, position) =>
     Array.from({ length: each }, (__, i) => position * each + i).filter((layer) => layer < model.layers),
   );
-  const held: number[][] = Array.from({ length: layout.pipeline }, () => []);
+  const held: Place[][] = Array.from({ length: layout.pipeline }, () => []);
   for (let pass = 0; pass < schedule.parameterCopies; pass++) {
     for (let position = 0; position < count; position++) {
-      held[schedule.deviceOf(pass, position, shape)]!.push(position);
+      held[schedule.deviceOf(pass, position, shape)]!.push({ pass, position });
     }
   }
   const counts = countParameters(model);
@@ -60,12 +66,12 @@ function parametersAt(
   { model, layout }: Job,
   counts: ParameterCount,
   positions: readonly (readonly number[])[],
-  own: readonly number[],
+  own: readonly Place[],
 ): StageParameters {
   const last = positions.length - 1;
   let dense = 0;
   let expert = 0;
-  for (const position of own) {
+  for (const { position } of own) {
     for (const layer of positions[position]!) {
       dense += counts.attention / layout.tensor + 2 * model.hiddenSize;
       if (layer < model.denseLayers) dense += counts.denseNetwork / layout.tensor;
@@ -89,20 +95,21 @@ function parametersAt(
 
 /** Bytes that one layer keeps of a micro-batch until its backward pass. @param rows assignments on the hottest device */
 export function layerActivations(job: Job, layer: number, rows: number): number {
-  const { model, layout, bytesPerValue: b, recompute } = job;
+  const { model, layout, bytesPerValue: b } = job;
+  const recompute = recomputationOf(job, layer);
   const { hiddenSize: h, attention } = model;
   const { inside, outside } = tokensOf(job);
   if (recompute === "full") return outside * h * b;
-  const selective = recompute === "selective";
+  const fine = recompute === "fine-grained"; // the core of attention, recomputed or not, keeps its inputs and its output
   const { heads, keyValueHeads } = localHeads(job);
-  const normed = selective ? 0 : 2 * outside * h; // outputs of both norms
+  const normed = fine ? 0 : 2 * outside * h; // outputs of both norms
   let values = 2 * outside * h + normed;
   if (attention.kind === "latent") {
     const { queryRank, keyValueRank, plainSize, rotarySize, valueSize } = attention;
-    values += outside * (queryRank + keyValueRank + rotarySize) * (selective ? 1 : 2);
+    values += outside * (queryRank + keyValueRank + rotarySize) * (fine ? 1 : 2);
     values += inside * heads * (2 * (plainSize + rotarySize) + 2 * valueSize);
   } else values += inside * (2 * heads + 2 * keyValueHeads) * attention.headSize;
-  const network = (tokens: number, hidden: number) => tokens * hidden * (selective ? 2 : 3);
+  const network = (tokens: number, hidden: number) => tokens * hidden * (fine ? 2 : 3);
   if (layer < model.denseLayers) values += network(inside, model.denseHiddenSize / layout.tensor);
   else {
     values += network(inside, model.sharedHiddenSize / layout.tensor);
@@ -130,7 +137,7 @@ export function memoryOf(job: Job, placement: StagePlacement, rows: readonly num
     const { dense, expert } = placement.parameters[stage]!;
     let kept = 0;
     let fullestLayer = -1;
-    for (const position of own) {
+    for (const { position } of own) {
       for (const layer of placement.positions[position]!) {
         kept += keptByLayer[layer]!;
         if (keptByLayer[layer]! > (keptByLayer[fullestLayer] ?? 0)) fullestLayer = layer;
@@ -153,10 +160,12 @@ export const expertCopies = ({ layout }: Job): number =>
   (layout.tensor * layout.context * layout.data) / (layout.expert * layout.expertTensor);
 
 /** Embedding output on the first position; logits in both precisions on the last. */
-function edgeActivations(job: Job, positions: readonly number[], count: number): number {
+function edgeActivations(job: Job, own: readonly Place[], count: number): number {
   const { inside } = tokensOf(job);
   const logits = (inside * job.model.vocabulary) / job.layout.tensor;
-  return positions.includes(count - 1) ? logits * (job.bytesPerValue + 4) * (1 + job.model.predictionLayers) : 0;
+  return own.some(({ position }) => position === count - 1)
+    ? logits * (job.bytesPerValue + 4) * (1 + job.model.predictionLayers)
+    : 0;
 }
 
 /** What lives only while one layer is worked on. */

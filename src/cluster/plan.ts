@@ -67,7 +67,7 @@ export function defaultGrid({ model, layout, topology, batch }: Job): Grid {
     expertTensor: [1],
     microBatch: [1, 2, 4],
     schedule: ["1f1b", "interleaved", "zb-1p"],
-    recompute: ["none", "selective", "full"],
+    recompute: ["none", "fine-grained", "full"],
   };
 }
 
@@ -87,7 +87,9 @@ export function searchLayouts(
   let pruned = 0;
   const kernels = new KernelCache();
   // Most recomputation first: if that does not fit, nothing does.
-  const recomputations = (["full", "selective", "none"] as const).filter((each) => grid.recompute.includes(each));
+  const recomputations = (["full", "fine-grained", "selective", "none"] as const).filter((each) =>
+    grid.recompute.includes(each),
+  );
   for (const layout of layoutsOf(base, grid)) {
     for (const microBatch of grid.microBatch) {
       const batch = { ...base.batch, microBatch };

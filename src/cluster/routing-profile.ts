@@ -145,8 +145,8 @@ export const skews = {
   "log-normal": "popularity e^(sigma · normal), drawn for each expert",
   "hot-rank": "the experts of one device get `factor` times the load of the others",
   "hot-experts": "a few experts, drawn at random, get `factor` times the load of the others",
-  "rotating-hotspot": "the hot device moves on by one with every layer",
-  burst: "one layer in `every` has a hot device, the others are uniform",
+  "rotating-hotspot": "the hot device moves on by one with every micro-batch, and from layer to layer",
+  burst: "one micro-batch in `every` has a hot device, the next one each time; the others are uniform",
 } as const;
 
 export type SkewName = keyof typeof skews;
@@ -161,15 +161,29 @@ export interface Skew {
   readonly factor: number;
   /** Hot experts. */
   readonly count: number;
-  /** Burst: layers between two. */
+  /** Burst: micro-batches from one to the next. */
   readonly every: number;
 }
 
+/** After how many micro-batches a skew comes round again. @param units devices that share the experts */
+export function skewPeriod({ kind, every }: Skew, units: number): number {
+  if (kind === "rotating-hotspot") return units;
+  return kind === "burst" ? every * units : 1;
+}
+
 /**
- * [N] weights of one layer.
+ * [N] weights of one layer for one micro-batch.
+ * @param random of the layer; what is drawn does not change from one micro-batch to the next
  * @param units devices that share the experts, contiguously
  */
-export function skewedWeights(skew: Skew, random: Random, experts: number, units: number, layer: number): Float64Array {
+export function skewedWeights(
+  skew: Skew,
+  random: Random,
+  experts: number,
+  units: number,
+  layer: number,
+  microBatch = 0,
+): Float64Array {
   const weights = new Float64Array(experts).fill(1);
   const heat = (unit: number) => {
     for (let e = 0; e < experts; e++) if (Math.floor((e * units) / experts) === unit) weights[e] = skew.factor;
@@ -194,10 +208,10 @@ export function skewedWeights(skew: Skew, random: Random, experts: number, units
       for (const expert of shuffled(experts, random).slice(0, skew.count)) weights[expert] = skew.factor;
       break;
     case "rotating-hotspot":
-      heat(layer % units);
+      heat((layer + microBatch) % units);
       break;
     case "burst":
-      if (layer % skew.every === 0) heat(Math.floor(layer / skew.every) % units);
+      if (microBatch % skew.every === 0) heat(Math.floor(microBatch / skew.every) % units);
       break;
   }
   return weights;

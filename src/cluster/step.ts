@@ -6,17 +6,15 @@
  * gradients are reduced and the optimizer steps.
  */
 import { trainingFlopsPerToken } from "./architecture.ts";
-import { gatherSeconds, sendSeconds } from "./collectives.ts";
-import { commonLevel } from "./group-span.ts";
+import { gatherSeconds } from "./collectives.ts";
 import { type Job, OPTIMIZER_BYTES, type Routing } from "./job.ts";
 import { streamSeconds } from "./kernels.ts";
-import { tokensOf } from "./layer-cost.ts";
-import { LayerKernels, type LayerPrice, LayerPrices, type LayerSeconds } from "./layer-price.ts";
-import { devicesOf, type LayoutSpans, layoutSpans, pipelineShape } from "./layout.ts";
+import { LayerKernels } from "./layer-kernels.ts";
+import { type LayerPrice, LayerPrices, type LayerSeconds } from "./layer-price.ts";
+import { devicesOf, type LayoutSpans, layoutSpans } from "./layout.ts";
 import { memoryOf, placeStages, type StageMemory, type StagePlacement } from "./memory.ts";
 import { addParts, noParts, type Parts, scaledParts, secondsOf } from "./parts.ts";
-import { type PipelineShape, type Schedule, type ScheduleName, schedules, type Work } from "./schedules.ts";
-import { type PositionSeconds, playPipeline, type Timeline, workSeconds } from "./timeline.ts";
+import { Chunk, PipelinePlan, type PlayedStages } from "./pipeline-price.ts";
 
 /** Where the seconds of a step go; the parts add up to `seconds`, for every stage and for their mean. */
 export interface StepSplit extends Parts {
@@ -33,12 +31,13 @@ export interface StepPrice {
   readonly tokensPerSecondPerDevice: number;
   /** Causal FLOP over the cube peak. */
   readonly utilisation: number;
+  /** Means over the micro-batches, with the assignments and expert kernels of the one that is hottest there. */
   readonly layers: readonly LayerPrice[];
   readonly memory: readonly StageMemory[];
   /** Gradient reduction and optimizer, after the last micro-batch. */
-  readonly tailSeconds: number;
+  readonly tail: Parts;
   /** Present when the pipeline was played. */
-  readonly timeline?: Timeline;
+  readonly timeline?: PlayedStages;
 }
 
 export interface PriceOptions {
@@ -76,7 +75,7 @@ export class StepModel {
     this.prices = new LayerPrices(job, kernels);
     this.placement = placeStages(job);
     this.tail = tailOf(job, spans, this.placement);
-    this.plan = planOf(job, spans, this.placement);
+    this.plan = new PipelinePlan(job, spans, this.placement);
   }
 
   /** Seconds of a step under a routing, by the closed form; what searches and sweeps call a great many times. */
@@ -92,70 +91,36 @@ export class StepModel {
       return { seconds, memory: () => memory };
     }
     let slowest = 0;
-    let layers: LayerSeconds[] = [];
+    let kinds: LayerSeconds[][] = [];
     for (const block of this.prices.blocks(routing)) {
-      const own = this.prices.layerSeconds(block, routing);
-      const seconds = this.quickSeconds(own, block, routing);
-      if (seconds > slowest) [slowest, layers] = [seconds, own];
+      const own = this.kindsOf(routing, (kind) => this.prices.layerSeconds(block, routing, kind));
+      const seconds = this.plan.quickSeconds(own);
+      if (seconds > slowest) [slowest, kinds] = [seconds, own];
     }
-    const memory = () =>
-      memoryOf(
-        job,
-        placement,
-        layers.slice(job.model.denseLayers).map(({ hottestRows }) => hottestRows),
-      );
+    const memory = () => memoryOf(job, placement, this.hottestRows(kinds));
     return { seconds: slowest + secondsOf(this.tail), memory };
-  }
-
-  /** The closed form without the split into parts. */
-  private quickSeconds(layers: readonly LayerSeconds[], block: number, routing: Routing): number {
-    const { schedule, shape, positions, held, messageSeconds } = this.plan;
-    const mean = { forward: 0, inputGradient: 0, weightGradient: 0, together: 0 };
-    const busy = positions.map((own, position) => {
-      const chunk = { forward: 0, inputGradient: 0, weightGradient: 0 };
-      const add = (seconds: PositionSeconds) => {
-        chunk.forward += seconds.forward;
-        chunk.inputGradient += seconds.inputGradient;
-        chunk.weightGradient += seconds.weightGradient;
-      };
-      for (const layer of own) add(layers[layer]!);
-      if (position === 0) add(edgeSeconds(this.prices.embedding(block)));
-      if (position === positions.length - 1)
-        for (const edge of this.prices.head(block, routing)) add(edgeSeconds(edge));
-      mean.forward += chunk.forward / positions.length;
-      mean.inputGradient += chunk.inputGradient / positions.length;
-      mean.weightGradient += chunk.weightGradient / positions.length;
-      return chunk.forward + chunk.inputGradient + chunk.weightGradient;
-    });
-    let longest = 0;
-    for (const stage of held)
-      longest = Math.max(
-        longest,
-        stage.reduce((sum, position) => sum + busy[position]!, 0),
-      );
-    const messages = 2 * (held.length - 1) * messageSeconds;
-    return longest * shape.microBatches + schedule.bubbleSeconds(shape, mean) + messages;
   }
 
   /** The slowest pipeline in full. */
   price(routing: Routing, { events }: PriceOptions): StepPrice {
     const { job, plan } = this;
     const pipelines = this.prices.blocks(routing).map((block) => {
-      const layers = this.prices.layers(block, routing);
-      const chunks = this.chunks(layers, block, routing);
-      return { block, layers, chunks, ...closedForm(job, plan, chunks) };
+      const layers = this.kindsOf(routing, (kind) => this.prices.layers(block, routing, kind));
+      const chunks = layers.map((own, kind) => this.chunks(own, block, routing, kind));
+      return { layers, chunks, ...plan.closedForm(chunks) };
     });
     const slowest = pipelines.reduce((most, each) => (each.seconds > most.seconds ? each : most));
-    const played: Pipeline = events && job.layout.pipeline > 1 ? play(job, plan, slowest.chunks) : slowest;
-    const stages = played.stages.map((busy) => ({
-      ...addParts(busy, this.tail),
-      bubble: Math.max(0, played.seconds - secondsOf(busy)),
+    const played = events ? plan.play(slowest.chunks) : undefined;
+    // Without a pipeline the closed form is exact, and its sums are shorter.
+    const { seconds: busySeconds, stages: busy } = job.layout.pipeline > 1 ? (played ?? slowest) : slowest;
+    const stages = busy.map((parts) => ({
+      ...addParts(parts, this.tail),
+      bubble: Math.max(0, busySeconds - secondsOf(parts)),
     }));
     const split = meanSplit(stages);
     const seconds = secondsOf(split) + split.bubble;
     const tokens = job.batch.globalBatch * job.batch.sequence;
     const devices = devicesOf(job.layout);
-    const rows = slowest.layers.filter(({ kind }) => kind === "moe").map(({ hottestRows }) => hottestRows);
     const flops = tokens * trainingFlopsPerToken(job.model, job.batch.sequence);
     return {
       seconds,
@@ -163,31 +128,60 @@ export class StepModel {
       stages,
       tokensPerSecondPerDevice: tokens / seconds / devices,
       utilisation: flops / seconds / (devices * job.device.peakFlopsPerSecond.value),
-      layers: slowest.layers,
-      memory: memoryOf(job, this.placement, rows),
-      tailSeconds: secondsOf(this.tail),
-      ...(played.timeline && { timeline: played.timeline }),
+      layers: this.meanLayers(slowest.layers),
+      memory: memoryOf(job, this.placement, this.hottestRows(slowest.layers)),
+      tail: this.tail,
+      ...(played && { timeline: { devices: played.devices, seconds: played.seconds } }),
     };
   }
 
+  /** What is worked out once for all micro-batches that are routed alike. */
+  private kindsOf<T>({ microBatches }: Routing, of: (kind: number) => T): T[] {
+    return Array.from({ length: Math.min(microBatches, this.plan.shape.microBatches) }, (_, kind) => of(kind));
+  }
+
   /** The chunks of layers at each position of the pipeline. */
-  private chunks(layers: readonly LayerPrice[], block: number, routing: Routing): Chunk[] {
-    const { positions } = this.plan;
+  private chunks(layers: readonly LayerPrice[], block: number, routing: Routing, kind: number): Chunk[] {
+    const { positions } = this.placement;
     return positions.map((own, position) => {
       const chunk = new Chunk();
       for (const layer of own) chunk.add(layers[layer]!);
       if (position === 0) chunk.add(this.prices.embedding(block));
-      if (position === positions.length - 1) for (const edge of this.prices.head(block, routing)) chunk.add(edge);
+      if (position === positions.length - 1) for (const edge of this.prices.head(block, routing, kind)) chunk.add(edge);
       return chunk;
     });
   }
-}
 
-const edgeSeconds = ({ forward, inputGradient, weightGradient }: LayerPrice): PositionSeconds => ({
-  forward: secondsOf(forward),
-  inputGradient: secondsOf(inputGradient),
-  weightGradient: secondsOf(weightGradient),
-});
+  /** [MoE layers] assignments on the hottest device, in the micro-batch where that is most */
+  private hottestRows(kinds: readonly (readonly { readonly hottestRows: number }[])[]): number[] {
+    const { layers, denseLayers } = this.job.model;
+    return Array.from({ length: layers - denseLayers }, (_, layer) =>
+      kinds.reduce((most, own) => Math.max(most, own[denseLayers + layer]!.hottestRows), 0),
+    );
+  }
+
+  private meanLayers(kinds: readonly (readonly LayerPrice[])[]): readonly LayerPrice[] {
+    const [first] = kinds;
+    if (kinds.length === 1) return first!;
+    const shares = this.plan.sharesOf(kinds.length);
+    return first!.map((_, layer) => {
+      const own = kinds.map((layers) => layers[layer]!);
+      const hottest = own.reduce((most, each) => (each.hottestRows > most.hottestRows ? each : most));
+      const mean = (of: (each: LayerPrice) => number) => own.reduce((sum, each, i) => sum + of(each) * shares[i]!, 0);
+      const parts = (of: (each: LayerPrice) => Parts) =>
+        own.reduce((sum, each, i) => addParts(sum, scaledParts(of(each), shares[i]!)), noParts);
+      return {
+        ...hottest,
+        forward: parts(({ forward }) => forward),
+        inputGradient: parts(({ inputGradient }) => inputGradient),
+        weightGradient: parts(({ weightGradient }) => weightGradient),
+        hideable: mean(({ hideable }) => hideable),
+        imbalance: mean(({ imbalance }) => imbalance),
+        dispatchSeconds: mean(({ dispatchSeconds }) => dispatchSeconds),
+      };
+    });
+  }
+}
 
 /** Prices one step of the slowest pipeline of a job. */
 export const priceStep = (job: Job, routing: Routing, options: PriceOptions): StepPrice =>
@@ -197,138 +191,6 @@ function meanSplit(stages: readonly StepSplit[]): StepSplit {
   const total = stages.reduce<Parts>((sum, stage) => addParts(sum, stage), noParts);
   const bubble = stages.reduce((sum, stage) => sum + stage.bubble, 0);
   return { ...scaledParts(total, 1 / stages.length), bubble: bubble / stages.length };
-}
-
-interface Pipeline {
-  readonly seconds: number;
-  /** [stages] parts of all the work of a stage */
-  readonly stages: readonly Parts[];
-  readonly timeline?: Timeline;
-}
-
-/** Prices of the layers at one position, added up. */
-class Chunk {
-  forward: Parts = noParts;
-  inputGradient: Parts = noParts;
-  weightGradient: Parts = noParts;
-  /** Exchange that a forward and a backward hide in one another where the schedule runs them side by side. */
-  hideable = 0;
-
-  add(layer: LayerPrice): void {
-    this.forward = addParts(this.forward, layer.forward);
-    this.inputGradient = addParts(this.inputGradient, layer.inputGradient);
-    this.weightGradient = addParts(this.weightGradient, layer.weightGradient);
-    this.hideable += layer.hideable;
-  }
-
-  seconds(): PositionSeconds {
-    return {
-      forward: secondsOf(this.forward),
-      inputGradient: secondsOf(this.inputGradient),
-      weightGradient: secondsOf(this.weightGradient),
-    };
-  }
-}
-
-/** Where the layers lie and what a message between stages takes. */
-interface PipelinePlan {
-  readonly schedule: Schedule;
-  readonly shape: PipelineShape;
-  /** [positions] layers */
-  readonly positions: readonly (readonly number[])[];
-  /** [stages] positions, of both passes */
-  readonly held: readonly (readonly number[])[];
-  readonly messageSeconds: number;
-}
-
-function planOf(job: Job, spans: LayoutSpans, { positions, held }: StagePlacement): PipelinePlan {
-  const { layout, batch } = job;
-  return {
-    schedule: schedules[layout.schedule],
-    shape: pipelineShape(layout, batch),
-    positions,
-    held,
-    messageSeconds: messageSeconds(job, spans),
-  };
-}
-
-/** [stages] parts of all the work of a stage */
-function busyStages({ schedule, shape, held }: PipelinePlan, chunks: readonly Chunk[]): Parts[] {
-  const passes = schedule.parameterCopies === 2 ? shape.microBatches / 2 : shape.microBatches;
-  return held.map((positions) => {
-    let parts = noParts;
-    for (const position of positions) {
-      const { forward, inputGradient, weightGradient } = chunks[position]!;
-      parts = addParts(parts, addParts(addParts(forward, inputGradient), weightGradient));
-    }
-    return scaledParts(parts, passes);
-  });
-}
-
-/** Exact when all chunks are alike and messages are free; otherwise the slowest stage and the mean chunk stand for all. */
-function closedForm({ layout, overlap }: Job, plan: PipelinePlan, chunks: readonly Chunk[]): Pipeline {
-  const { schedule, shape } = plan;
-  const stages = busyStages(plan, chunks);
-  let longest = 0;
-  for (const stage of stages) longest = Math.max(longest, secondsOf(stage));
-  const mean = (of: (chunk: Chunk) => number) => chunks.reduce((sum, chunk) => sum + of(chunk), 0) / chunks.length;
-  const forward = mean((chunk) => secondsOf(chunk.forward));
-  const inputGradient = mean((chunk) => secondsOf(chunk.inputGradient));
-  const weightGradient = mean((chunk) => secondsOf(chunk.weightGradient));
-  const hiddenInPair = 2 * mean(({ hideable }) => hideable);
-  const net = 1 - overlap.slowdown;
-  const together = forward + inputGradient + weightGradient - hiddenInPair * net;
-  const hidden = dualPairs(layout.schedule, shape) * hiddenInPair;
-  const bubble = schedule.bubbleSeconds(shape, { forward, inputGradient, weightGradient, together });
-  const messages = 2 * (layout.pipeline - 1) * plan.messageSeconds;
-  return {
-    seconds: longest - hidden * net + bubble + messages,
-    stages: hidden === 0 ? stages : stages.map((parts) => hide(parts, hidden, overlap.slowdown)),
-  };
-}
-
-function play({ overlap }: Job, plan: PipelinePlan, chunks: readonly Chunk[]): Pipeline {
-  const positions = chunks.map((chunk) => chunk.seconds());
-  const hideable = (work: Work) => chunks[work.position]!.hideable;
-  const timeline = playPipeline(plan.schedule, plan.shape, {
-    positions,
-    send: () => plan.messageSeconds,
-    together: (forward, backward) =>
-      workSeconds(forward, positions) +
-      workSeconds(backward, positions) -
-      (hideable(forward) + hideable(backward)) * (1 - overlap.slowdown),
-  });
-  const stages = busyStages(plan, chunks).map((parts, stage) => {
-    let hidden = 0;
-    for (const { slot } of timeline.devices[stage]!) {
-      if (slot[1] !== undefined) hidden += hideable(slot[0]) + hideable(slot[1]);
-    }
-    return hide(parts, hidden, overlap.slowdown);
-  });
-  return { seconds: timeline.seconds, stages, timeline };
-}
-
-/** Communication that disappears behind compute, which it slows down. */
-const hide = (parts: Parts, hidden: number, slowdown: number): Parts => ({
-  ...parts,
-  communication: parts.communication - hidden,
-  hidden: parts.hidden + hidden,
-  compute: parts.compute + hidden * slowdown,
-});
-
-/** Pairs of a forward and a backward side by side, on the device that has most of them. */
-function dualPairs(schedule: ScheduleName, { pipeline, microBatches }: PipelineShape): number {
-  if (schedule === "dualpipe") return microBatches - pipeline;
-  return schedule === "dualpipe-v" ? 2 * (microBatches - pipeline) : 0;
-}
-
-/** Activations from one stage to the next. */
-function messageSeconds(job: Job, { nextStage }: LayoutSpans): number {
-  const { layout, topology, model, bytesPerValue } = job;
-  if (layout.pipeline === 1) return 0;
-  const [from, to] = nextStage;
-  const bytes = tokensOf(job).outside * model.hiddenSize * bytesPerValue;
-  return sendSeconds(bytes, commonLevel(from, to, topology), topology);
 }
 
 /** Reduces gradients, steps AdamW and gathers parameters, on the stage where that takes longest. */

@@ -9,8 +9,8 @@ export interface PositionSeconds {
 }
 
 export interface PipelineSeconds {
-  /** [positions] */
-  readonly positions: readonly PositionSeconds[];
+  /** Of one work by itself. */
+  readonly work: (work: Work) => number;
   /** Of a message between neighbouring positions. */
   readonly send: (from: number, to: number) => number;
   /** Seconds of a forward and a backward that run side by side. */
@@ -65,14 +65,12 @@ export function playPipeline(schedule: Schedule, shape: PipelineShape, seconds: 
 }
 
 /** Seconds of a slot, all its work. */
-export function slotSeconds(slot: Slot, { positions, together }: PipelineSeconds): number {
-  const [first, second] = slot;
-  return second === undefined ? workSeconds(first, positions) : together(first, second);
+export function slotSeconds([first, second]: Slot, { work, together }: PipelineSeconds): number {
+  return second === undefined ? work(first) : together(first, second);
 }
 
-/** Seconds of one work by itself. */
-export function workSeconds({ kind, position }: Work, positions: readonly PositionSeconds[]): number {
-  const { forward, inputGradient, weightGradient } = positions[position]!;
+/** Seconds of one work by itself. @param position those of its chunk */
+export function workSeconds({ kind }: Work, { forward, inputGradient, weightGradient }: PositionSeconds): number {
   switch (kind) {
     case "forward":
       return forward;

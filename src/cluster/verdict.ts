@@ -1,5 +1,5 @@
 /** Does a job fit into its devices' memory, and if not: which device is too full, and what would fix it. */
-import type { Job, Routing } from "./job.ts";
+import type { Job, Recomputation, Routing } from "./job.ts";
 import { deviceAt, devicesOf, type Layout, layoutProblems, layoutSpans, strides } from "./layout.ts";
 import type { StageMemory } from "./memory.ts";
 import { StepModel } from "./step.ts";
@@ -62,8 +62,12 @@ function changes(job: Job): [string, Job][] {
     if (Number.isInteger(data)) found.push([text, { ...job, layout: { ...changed, data } }]);
   };
   if (!layout.distributedOptimizer) withLayout("layout.distributedOptimizer true", { distributedOptimizer: true });
-  if (job.recompute === "none") found.push(["recompute selective", { ...job, recompute: "selective" }]);
-  if (job.recompute !== "full") found.push(["recompute full", { ...job, recompute: "full" }]);
+  const recompute = (kind: Recomputation): [string, Job] => [
+    `recompute ${kind}`,
+    { ...job, recompute: kind, recomputeLayers: Number.POSITIVE_INFINITY },
+  ];
+  if (job.recompute === "none" || job.recompute === "selective") found.push(recompute("fine-grained"));
+  if (job.recompute !== "full" || Number.isFinite(job.recomputeLayers)) found.push(recompute("full"));
   if (batch.microBatch > 1) found.push(["batch.microBatch 1", { ...job, batch: { ...batch, microBatch: 1 } }]);
   withLayout(`layout.pipeline ${2 * layout.pipeline}`, { pipeline: 2 * layout.pipeline });
   withLayout(`layout.tensor ${2 * layout.tensor}`, { tensor: 2 * layout.tensor });

@@ -5,12 +5,13 @@ import { customDevice, type Device } from "../cluster/device.ts";
 import { devices } from "../cluster/devices.ts";
 import { spanProblems } from "../cluster/group-span.ts";
 import type { Job, Routing } from "../cluster/job.ts";
-import { type Layout, layoutProblems, layoutSpans } from "../cluster/layout.ts";
+import { type Layout, layoutProblems, layoutSpans, microBatchesOf } from "../cluster/layout.ts";
 import {
   profileOfLoads,
   type RoutingProfile,
   type SkewName,
   skewedWeights,
+  skewPeriod,
   skews,
 } from "../cluster/routing-profile.ts";
 import { assumed } from "../cluster/sourced.ts";
@@ -56,7 +57,17 @@ export function resolveCost(source: ConfigSource, { forSearch = false } = {}): C
 
 /** The job of a checked config. @param model as `architectureOf` gave it */
 function jobOf(config: CostConfig, model: Architecture): Job {
-  const { recompute, dispatch, deduplicate, overlap, bytesPerValue, bytesPerGradient, batch, cluster } = config;
+  const {
+    recompute,
+    recomputeLayers,
+    dispatch,
+    deduplicate,
+    overlap,
+    bytesPerValue,
+    bytesPerGradient,
+    batch,
+    cluster,
+  } = config;
   return {
     model,
     device: deviceOf(cluster),
@@ -64,6 +75,7 @@ function jobOf(config: CostConfig, model: Architecture): Job {
     layout: layoutOf(config),
     batch,
     recompute,
+    recomputeLayers: recomputeLayers ?? Number.POSITIVE_INFINITY,
     dispatch,
     deduplicate,
     overlap,
@@ -240,6 +252,7 @@ const blank = ({ layers, hiddenSize, heads, vocabulary, experts }: CostConfig["m
 export const noRouting: Routing = {
   title: "no experts",
   blocks: 1,
+  microBatches: 1,
   profile() {
     throw new Error("a dense model has no routing");
   },
@@ -250,25 +263,40 @@ export function layeredRouting(title: string, profiles: readonly RoutingProfile[
   return {
     title,
     blocks: 1,
+    microBatches: 1,
     profile: (layer) =>
       profiles[Math.min(profiles.length - 1, Math.floor(((2 * layer + 1) * profiles.length) / (2 * layers)))]!,
   };
 }
 
+/** Micro-batches of a step that a synthetic routing makes different. */
+export const distinctMicroBatches = ({ routing }: CostConfig, { layout, batch }: Job): number =>
+  Math.min(skewPeriod({ ...routing, kind: routing.kind as SkewName }, layout.expert), microBatchesOf(batch, layout));
+
 /** Synthetic routing, the same for the same seed. */
-export function syntheticRouting({ routing, seed }: CostConfig, { model, layout }: Job): Routing {
+export function syntheticRouting(config: CostConfig, job: Job): Routing {
+  const { routing, seed } = config;
+  const { model, layout } = job;
   const { experts, topK, groups, layers, denseLayers } = model;
   if (experts === 0) return noRouting;
-  const kind = routing.kind as SkewName;
-  const weights = (layer: number) =>
-    skewedWeights({ ...routing, kind }, randomStream(seed, "skew", layer), experts, layout.expert, layer);
-  const title = `${kind} routing, SYNTHETIC`;
-  const uniform = kind === "uniform" ? profileOfLoads(title, weights(0), topK, groups) : undefined;
-  const profiles = Array.from(
-    { length: layers - denseLayers },
-    (_, layer) => uniform ?? profileOfLoads(title, weights(layer), topK, groups),
-  );
-  return { title, blocks: 1, profile: (layer) => profiles[layer]! };
+  const skew = { ...routing, kind: routing.kind as SkewName };
+  const moeLayers = layers - denseLayers;
+  const microBatches = distinctMicroBatches(config, job);
+  const title = `${skew.kind} routing, SYNTHETIC`;
+  const uniform =
+    skew.kind === "uniform" ? profileOfLoads(title, new Float64Array(experts).fill(1), topK, groups) : undefined;
+  const profiles = Array.from({ length: microBatches * moeLayers }, (_, i) => {
+    if (uniform !== undefined) return uniform;
+    const [layer, microBatch] = [i % moeLayers, Math.floor(i / moeLayers)];
+    const weights = skewedWeights(skew, randomStream(seed, "skew", layer), experts, layout.expert, layer, microBatch);
+    return profileOfLoads(title, weights, topK, groups);
+  });
+  return {
+    title,
+    blocks: 1,
+    microBatches,
+    profile: (layer, _, microBatch) => profiles[microBatch * moeLayers + layer]!,
+  };
 }
 
 export const isSynthetic = (kind: string | undefined): kind is SkewName | undefined =>

@@ -32,6 +32,7 @@ export function panguProJob(world: number, expert: number): Job {
     },
     batch: { sequence: 4096, microBatch: 1, globalBatch: 32 * data },
     recompute: "full",
+    recomputeLayers: Number.POSITIVE_INFINITY,
     dispatch: "all-to-all",
     deduplicate: false,
     overlap: { tensor: 0, expert: 0, data: 0, slowdown: 0.25 },

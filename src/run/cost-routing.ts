@@ -3,7 +3,13 @@
 import type { Routing } from "../cluster/job.ts";
 import type { Layout } from "../cluster/layout.ts";
 import { profileOfLoads } from "../cluster/routing-profile.ts";
-import { type CostJob, isSynthetic, layeredRouting, syntheticRouting } from "../config/cost-job.ts";
+import {
+  type CostJob,
+  distinctMicroBatches,
+  isSynthetic,
+  layeredRouting,
+  syntheticRouting,
+} from "../config/cost-job.ts";
 import { ConfigError } from "../config/problem.ts";
 import { trainRouting } from "../experiment/trained-routing.ts";
 import { openData } from "../host/open-data.ts";
@@ -32,10 +38,13 @@ export async function openPlannedRouting(
     const routing = await openRouting({ config, job }, say);
     return () => routing;
   }
-  const known = new Map<number, Routing>();
+  const known = new Map<string, Routing>();
   return (layout) => {
-    const routing = known.get(layout.expert) ?? syntheticRouting(config, { ...job, layout });
-    known.set(layout.expert, routing);
+    // Of all micro-batches that are searched those of one sequence are most.
+    const one = { ...job, layout, batch: { ...job.batch, microBatch: 1 } };
+    const key = `${layout.expert} ${distinctMicroBatches(config, one)}`;
+    const routing = known.get(key) ?? syntheticRouting(config, one);
+    known.set(key, routing);
     return routing;
   };
 }

@@ -4,7 +4,7 @@ import { type ArchitectureName, architectures } from "../cluster/architectures.t
 import { type DeviceName, devices } from "../cluster/devices.ts";
 import { profileOfLoads, skewedWeights } from "../cluster/routing-profile.ts";
 import { type PipelineShape, type ScheduleName, schedules } from "../cluster/schedules.ts";
-import { playPipeline } from "../cluster/timeline.ts";
+import { playPipeline, workSeconds } from "../cluster/timeline.ts";
 import { topologies } from "../cluster/topologies.ts";
 import { groupBytesPerSecond } from "../cluster/topology.ts";
 import { randomStream } from "../core/random.ts";
@@ -63,9 +63,8 @@ const bubble = (name: ScheduleName, shape: PipelineShape, published: number): Va
   predict() {
     // Whole numbers, so that sums are exact: F 3, B 6 of which W 2, F&B 8.
     const chunk = { forward: 3, inputGradient: 4, weightGradient: 2 };
-    const positions = new Array(schedules[name].positions(shape)).fill(chunk);
     const { seconds, devices: slots } = playPipeline(schedules[name], shape, {
-      positions,
+      work: (work) => workSeconds(work, chunk),
       send: () => 0,
       together: () => 8,
     });

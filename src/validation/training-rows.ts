@@ -30,6 +30,8 @@ interface Training {
   readonly microBatch: number;
   readonly globalBatch: number;
   readonly recompute: Recomputation;
+  /** Of each chunk; undefined: all. */
+  readonly recomputeLayers?: number;
   readonly overlap?: Partial<Overlap>;
   readonly tokensPerSecondPerDevice: number;
   readonly tolerance: Tolerance;
@@ -128,6 +130,7 @@ function jobOf(training: Training): Job {
     layout: { ...layout, data: training.devices / (layout.tensor * layout.pipeline * layout.context) },
     batch: training,
     recompute: training.recompute,
+    recomputeLayers: training.recomputeLayers ?? Number.POSITIVE_INFINITY,
     dispatch: "all-to-all",
     deduplicate: false,
     overlap: { tensor: 0, expert: 0, data: 0, slowdown: 0.25, ...training.overlap },
@@ -139,7 +142,9 @@ function jobOf(training: Training): Job {
 
 /** One hot rank, 1.30 of the mean. */
 function hotRank({ model }: Job, ranks: number): Routing {
-  if (model.experts === 0) return { title: "no experts", blocks: 1, profile: () => profileOfLoads("", [1], 1, 1) };
+  if (model.experts === 0) {
+    return { title: "no experts", blocks: 1, microBatches: 1, profile: () => profileOfLoads("", [1], 1, 1) };
+  }
   const factor = (1.3 * (ranks - 1)) / (ranks - 1.3);
   const skew = {
     kind: ranks === 1 ? "uniform" : "hot-rank",
@@ -151,7 +156,7 @@ function hotRank({ model }: Job, ranks: number): Routing {
   } as const;
   const weights = skewedWeights(skew, randomStream(1, "validation"), model.experts, ranks, 0);
   const profile = profileOfLoads("one rank at 1.30 of the mean", weights, model.topK, model.groups);
-  return { title: profile.title, blocks: 1, profile: () => profile };
+  return { title: profile.title, blocks: 1, microBatches: 1, profile: () => profile };
 }
 
 function tokensPerSecond(training: Training): number {

@@ -13,8 +13,8 @@ const costOf = (job: Job) => new ExpertCost(job, layoutSpans(job.layout, job.top
 describe("the cost of experts", () => {
   it("forward is what the kernels say one by one", () => {
     const cost = costOf(smallJob);
-    const { picks } = routingOf({ kind: "zipf", exponent: 1.5 }, smallJob).profile(0, 0);
-    const { forward, rows } = cost.evaluate(routingOf({ kind: "zipf", exponent: 1.5 }, smallJob).profile(0, 0));
+    const { picks } = routingOf({ kind: "zipf", exponent: 1.5 }, smallJob).profile(0, 0, 0);
+    const { forward, rows } = cost.evaluate(routingOf({ kind: "zipf", exponent: 1.5 }, smallJob).profile(0, 0, 0));
     const { device, model } = smallJob;
     for (let d = 0; d < 8; d++) {
       const loads = Array.from(picks.subarray(16 * d, 16 * d + 16), (each) => Math.floor(each * cost.tokens + 0.5));
@@ -43,8 +43,8 @@ describe("the cost of experts", () => {
         const cost = costOf(job);
         const routing = routingOf({ kind, sigma: 1, exponent: 1.2 }, job);
         for (let layer = 0; layer < 8; layer++) {
-          const all = cost.evaluate(routing.profile(layer, 0));
-          const slowest = cost.slowest(routing.profile(layer, 0));
+          const all = cost.evaluate(routing.profile(layer, 0, 0));
+          const slowest = cost.slowest(routing.profile(layer, 0, 0));
           expect(slowest.forward).to.equal(Math.max(...all.forward));
           expect(slowest.inputGradient).to.equal(Math.max(...all.inputGradient));
           expect(slowest.weightGradient).to.equal(Math.max(...all.weightGradient));

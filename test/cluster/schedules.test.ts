@@ -1,7 +1,13 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { chunksInFlight, type PipelineShape, type ScheduleName, schedules } from "../../src/cluster/schedules.ts";
-import { playPipeline } from "../../src/cluster/timeline.ts";
+import {
+  chunksInFlight,
+  type PipelineShape,
+  type ScheduleName,
+  schedules,
+  type Work,
+} from "../../src/cluster/schedules.ts";
+import { playPipeline, workSeconds } from "../../src/cluster/timeline.ts";
 
 const names = Object.keys(schedules) as ScheduleName[];
 const shapes: PipelineShape[] = [1, 2, 3, 4, 6, 8].flatMap((pipeline) =>
@@ -17,8 +23,8 @@ function play(
   chunk = { forward: 3, inputGradient: 4, weightGradient: 2 },
   together = 8,
 ) {
-  const positions = new Array(schedules[name].positions(shape)).fill(chunk);
-  return playPipeline(schedules[name], shape, { positions, send: () => 0, together: () => together });
+  const work = (each: Work) => workSeconds(each, chunk);
+  return playPipeline(schedules[name], shape, { work, send: () => 0, together: () => together });
 }
 
 const idle = ({ seconds, devices }: ReturnType<typeof play>) =>
@@ -61,8 +67,8 @@ describe("pipeline schedules", () => {
       for (const shape of fitting(name).slice(0, 12)) {
         const schedule = schedules[name];
         const chunk = { forward: 3, inputGradient: 4, weightGradient: 2 };
-        const positions = new Array(schedule.positions(shape)).fill(chunk);
-        const { devices } = playPipeline(schedule, shape, { positions, send: () => send, together: () => 9 });
+        const work = (each: Work) => workSeconds(each, chunk);
+        const { devices } = playPipeline(schedule, shape, { work, send: () => send, together: () => 9 });
         const forwardEnd = new Map<string, number>();
         for (const { slot, end } of devices.flat()) {
           for (const { kind, pass, position, microBatch } of slot) {
@@ -116,8 +122,10 @@ describe("pipeline schedules", () => {
           const positions = new Array(schedules[name].positions(shape)).fill(base);
           const slower = positions.slice();
           slower[at % slower.length] = { ...base, [part]: base[part] + 1 };
-          const run = (each: typeof positions) =>
-            playPipeline(schedules[name], shape, { positions: each, send: () => 0, together: () => 9 }).seconds;
+          const run = (each: typeof positions) => {
+            const work = (one: Work) => workSeconds(one, each[one.position]);
+            return playPipeline(schedules[name], shape, { work, send: () => 0, together: () => 9 }).seconds;
+          };
           expect(run(slower)).to.be.at.least(run(positions));
         },
       ),

@@ -3,7 +3,7 @@ import { architectures } from "../../src/cluster/architectures.ts";
 import { devices } from "../../src/cluster/devices.ts";
 import type { Job, Routing } from "../../src/cluster/job.ts";
 import type { Layout } from "../../src/cluster/layout.ts";
-import { profileOfLoads, type Skew, skewedWeights } from "../../src/cluster/routing-profile.ts";
+import { profileOfLoads, type Skew, skewedWeights, skewPeriod } from "../../src/cluster/routing-profile.ts";
 import { topologies } from "../../src/cluster/topologies.ts";
 import { randomStream } from "../../src/core/random.ts";
 
@@ -30,6 +30,7 @@ export const smallJob: Job = {
   layout: plainLayout,
   batch: { sequence: 4096, microBatch: 1, globalBatch: 256 },
   recompute: "none",
+  recomputeLayers: Number.POSITIVE_INFINITY,
   dispatch: "all-to-all",
   deduplicate: false,
   overlap: { tensor: 0, expert: 0, data: 0, slowdown: 0.25 },
@@ -41,13 +42,15 @@ export const smallJob: Job = {
 const noSkew: Skew = { kind: "uniform", exponent: 1, sigma: 0.5, factor: 2, count: 4, every: 3 };
 
 export function routingOf(skew: Partial<Skew>, { model, layout }: Job, groups = 1): Routing {
-  const profiles = Array.from({ length: model.layers - model.denseLayers }, (_, layer) =>
-    profileOfLoads(
-      "test",
-      skewedWeights({ ...noSkew, ...skew }, randomStream(3, "test", layer), model.experts, layout.expert, layer),
-      model.topK,
-      groups,
-    ),
-  );
-  return { title: "test", blocks: 1, profile: (layer) => profiles[layer]! };
+  const whole = { ...noSkew, ...skew };
+  const microBatches = skewPeriod(whole, layout.expert);
+  const moeLayers = model.layers - model.denseLayers;
+  const profiles = Array.from({ length: microBatches * moeLayers }, (_, i) => {
+    const [layer, microBatch] = [i % moeLayers, Math.floor(i / moeLayers)];
+    const random = randomStream(3, "test", layer);
+    const weights = skewedWeights(whole, random, model.experts, layout.expert, layer, microBatch);
+    return profileOfLoads("test", weights, model.topK, groups);
+  });
+  const profile = (layer: number, _: number, microBatch: number) => profiles[microBatch * moeLayers + layer]!;
+  return { title: "test", blocks: 1, microBatches, profile };
 }

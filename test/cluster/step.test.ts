@@ -192,7 +192,7 @@ describe("memory", () => {
   });
 
   it("shrinks with recomputation, grows with imbalance and with the micro-batch", () => {
-    const bytes = (["none", "selective", "full"] as const).map((recompute) => total(within({ recompute })));
+    const bytes = (["none", "fine-grained", "full"] as const).map((recompute) => total(within({ recompute })));
     expect(bytes[0]).to.be.greaterThan(bytes[1]!);
     expect(bytes[1]).to.be.greaterThan(bytes[2]!);
     expect(total(smallJob, routingOf({ kind: "hot-rank", factor: 3 }, smallJob))).to.be.greaterThan(total(smallJob));
