@@ -35,23 +35,32 @@ export const planCommand: CommandModule<object, Arguments> = {
     }
     const { readCostConfig } = await import("../host/read-cost-config.ts");
     const { config, job } = await readCostConfig(name, set, true);
-    const [{ defaultGrid, searchLayouts }, { openPlannedRouting }, { writeWhole }, { planCsv, planText }] =
-      await Promise.all([
-        import("../cluster/plan.ts"),
-        import("../run/cost-routing.ts"),
-        import("../host/whole-file.ts"),
-        import("../output/plan-report.ts"),
-      ]);
+    const [
+      { defaultGrid, playCandidate, searchLayouts },
+      { openPlannedRouting },
+      { writeWhole },
+      { planCsv, planText },
+    ] = await Promise.all([
+      import("../cluster/plan.ts"),
+      import("../run/cost-routing.ts"),
+      import("../host/whole-file.ts"),
+      import("../output/plan-report.ts"),
+    ]);
     const routingOf = await openPlannedRouting({ config, job }, (text) => process.stderr.write(`${text}\n`));
     const result = searchLayouts(job, defaultGrid(job), routingOf, { prune, spreadGroups: config.layout.spreadGroups });
     const { tried, refused, pruned, candidates } = result;
     const fitting = candidates.filter(({ fits }) => fits);
     if (csv !== undefined) writeWhole(csv, planCsv(result));
-    const shown = fitting.slice(0, top);
+    const shown = fitting
+      .slice(0, top)
+      .map((candidate) => ({ ...candidate, playedSeconds: playCandidate(job, candidate, routingOf) }));
     process.stdout.write(json ? `${JSON.stringify(shown, null, 2)}\n` : `${planText(config.name, job, shown)}\n`);
     const left = `${tried} combinations: ${refused} contradict themselves, ${pruned} pruned, ${fitting.length} of ${candidates.length} fit into ${(job.device.memoryBytes.value / 1e9).toFixed(0)} GB`;
     process.stderr.write(`${left}${csv === undefined ? "" : `; all candidates are in ${csv}`}\n`);
-    if (fitting.length > 0) return;
+    if (shown[0] !== undefined) {
+      process.stderr.write(`played as events the first takes ${(shown[0].playedSeconds * 1e3).toFixed(1)} ms\n`);
+      return;
+    }
     process.stderr.write(
       `moge: no layout ${candidates.length === 0 ? "is free of contradictions; choose another number of devices or global batch" : "fits into memory; use more devices"}\n`,
     );

@@ -118,6 +118,13 @@ export function searchLayouts(
   return { candidates, tried, refused, pruned };
 }
 
+/** Seconds of a candidate with its pipeline played event by event, as `moge cost` gives them. */
+export function playCandidate(base: Job, candidate: Candidate, routingOf: (layout: Layout) => Routing): number {
+  const { layout, microBatch, recompute } = candidate;
+  const job = { ...base, layout, recompute, batch: { ...base.batch, microBatch } };
+  return new StepModel(job).price(routingOf(layout), { events: true }).seconds;
+}
+
 function priceCandidate(job: Job, routing: Routing, shared: SharedKernels): Candidate {
   const { seconds, memory } = new StepModel(job, shared).quick(routing);
   const { layout, batch, recompute, model, device } = job;

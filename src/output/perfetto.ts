@@ -1,36 +1,53 @@
 /**
  * A simulated step as a trace for Perfetto or chrome://tracing (Trace Event Format, JSON).
  *
- * One process a pipeline stage with lanes for compute, communication and waiting, and arrows along the pipeline; and
- * one process a device of the expert-parallel group, for one micro-batch of the layer with the largest imbalance:
- * dispatch, experts, wait, combine, a counter of its tokens, and arrows from dispatch to the hottest device.
+ * One process a pipeline stage, with a lane of its work and lanes for compute, communication and waiting that together
+ * fill the step, and arrows along the pipeline; one process for a micro-batch layer by layer; and one process a device
+ * of the expert-parallel group in the layer with the largest imbalance: dispatch, experts, wait, combine, a counter of
+ * its tokens, and arrows of the all-to-all from every device to the hottest.
  */
 import type { Job } from "../cluster/job.ts";
 import type { LayerPrice } from "../cluster/layer-price.ts";
+import { pipelineShape } from "../cluster/layout.ts";
 import type { Parts } from "../cluster/parts.ts";
-import type { Work } from "../cluster/schedules.ts";
+import type { PricedSlot } from "../cluster/pipeline-price.ts";
+import { schedules, type Work } from "../cluster/schedules.ts";
 import type { StepPrice } from "../cluster/step.ts";
-import type { TimedSlot } from "../cluster/timeline.ts";
 
 type TraceEvent = Readonly<Record<string, unknown>>;
+
+export interface Trace {
+  readonly traceEvents: readonly TraceEvent[];
+  readonly displayTimeUnit: "ms";
+}
 
 const lanes = { pass: 0, compute: 1, communication: 2, wait: 3 } as const;
 const laneTitles = ["pipeline", "compute", "communication", "wait"];
 const microseconds = (seconds: number) => Math.round(seconds * 1e9) / 1e3;
 
 /** @throws RangeError if the step was priced without playing its pipeline */
-export function perfettoTrace(
-  job: Job,
-  price: StepPrice,
-): { readonly traceEvents: readonly TraceEvent[]; readonly displayTimeUnit: "ms" } {
+export function perfettoTrace(job: Job, price: StepPrice): Trace {
+  const { timeline } = price;
+  if (timeline === undefined) throw new RangeError("trace: price the step with events");
   const events: TraceEvent[] = [];
-  const stages = price.timeline?.devices ?? [];
-  if (stages.length === 0) events.push(...passLanes(job, price));
-  stages.forEach((slots, stage) => {
+  timeline.devices.forEach((slots, stage) => {
     events.push(...named(stage, `stage ${stage}: ${job.device.title}, SIMULATED`, laneTitles));
-    for (const slot of slots) events.push(...slotEvents(stage, slot, price));
+    let free = 0;
+    const idle = (until: number) => {
+      if (microseconds(until) > microseconds(free)) {
+        events.push(slice(stage, lanes.wait, "pipeline bubble", free, until));
+      }
+    };
+    for (const slot of slots) {
+      idle(slot.start);
+      events.push(...slotEvents(stage, slot, job));
+      free = slot.end;
+    }
+    idle(timeline.seconds);
+    events.push(...pieces(stage, "gradients and optimizer", timeline.seconds, price.tail));
   });
-  events.push(...expertGroup(stages.length + 1, job, price));
+  const after = timeline.devices.length;
+  events.push(...layerLanes(after, job, price), ...expertGroup(after + 1, job, price));
   return { traceEvents: events, displayTimeUnit: "ms" };
 }
 
@@ -46,7 +63,7 @@ const slice = (
   lane: number,
   name: string,
   start: number,
-  seconds: number,
+  end: number,
   args: object = {},
 ): TraceEvent => ({
   ph: "X",
@@ -54,60 +71,61 @@ const slice = (
   pid: process,
   tid: lane,
   ts: microseconds(start),
-  dur: microseconds(seconds),
+  dur: microseconds(microseconds(end) / 1e6 - microseconds(start) / 1e6),
   args,
 });
 
-const workTitle = ({ kind, position, microBatch }: Work) => `${kind} of micro-batch ${microBatch}, chunk ${position}`;
-
-/** The slot itself, its parts one after the other, and an arrow to what it hands on. */
-function slotEvents(stage: number, { slot, start, end }: TimedSlot, price: StepPrice): TraceEvent[] {
-  const events = [slice(stage, lanes.pass, slot.map(workTitle).join(" beside "), start, end - start)];
-  const shares = price.stages[stage]!;
-  const busy = shares.compute + shares.communication + shares.hottestWait + shares.slowWait;
-  let at = start;
-  const parts: [number, string, number][] = [
-    [lanes.compute, "kernels", shares.compute],
-    [lanes.communication, "collectives", shares.communication],
-    [lanes.wait, "wait for the hottest rank", shares.hottestWait],
-    [lanes.wait, "wait for slow devices", shares.slowWait],
+/** A piece of work, and its parts in their lanes one after the other; within the piece their order is not simulated. */
+function pieces(process: number, title: string, start: number, parts: Parts): TraceEvent[] {
+  const own: [number, string, number][] = [
+    [lanes.compute, "kernels", parts.compute],
+    [lanes.communication, "collectives", parts.communication],
+    [lanes.wait, "wait for the hottest rank", parts.hottestWait],
+    [lanes.wait, "wait for slow devices", parts.slowWait],
   ];
-  for (const [lane, name, part] of parts) {
-    const seconds = ((end - start) * part) / busy;
-    if (seconds > 0)
-      events.push(slice(stage, lane, name, at, seconds, { note: "the stage's average share, in this order" }));
+  const events: TraceEvent[] = [];
+  let at = start;
+  for (const [lane, name, seconds] of own) {
+    if (microseconds(at + seconds) > microseconds(at)) events.push(slice(process, lane, name, at, at + seconds));
     at += seconds;
   }
-  for (const { kind, pass, position, microBatch } of slot) {
-    if (kind === "weight-gradient") continue;
-    const isForward = kind === "forward";
-    const direction = isForward ? "activations" : "gradients";
-    const flow = (from: number) => `${direction} ${pass} ${from} ${microBatch}`;
-    const common = { name: direction, cat: "pipeline", pid: stage, tid: lanes.pass };
-    events.push({ ...common, ph: "s", id: flow(position), ts: microseconds(end) - 0.001 });
-    const from = position + (isForward ? -1 : 1);
-    events.push({ ...common, ph: "f", bp: "e", id: flow(from), ts: microseconds(start) });
+  return [slice(process, lanes.pass, title, start, at), ...events];
+}
+
+const workTitle = ({ kind, position, microBatch }: Work) => `${kind} of micro-batch ${microBatch}, chunk ${position}`;
+
+/** A slot and its parts, and an arrow to what it hands on. */
+function slotEvents(stage: number, { slot, start, end, parts }: PricedSlot, { layout, batch }: Job): TraceEvent[] {
+  const events = pieces(stage, slot.map(workTitle).join(" beside "), start, parts);
+  const last = schedules[layout.schedule].positions(pipelineShape(layout, batch)) - 1;
+  for (const work of slot) {
+    if (work.kind === "weight-gradient") continue;
+    const step = work.kind === "forward" ? 1 : -1;
+    const arrow = (ph: "s" | "f", from: number, at: number) => ({
+      ph,
+      ...(ph === "f" && { bp: "e" }),
+      name: step === 1 ? "activations" : "gradients",
+      cat: "pipeline",
+      id: `${step === 1 ? "activations" : "gradients"} ${work.pass} ${from} ${work.microBatch}`,
+      pid: stage,
+      tid: lanes.pass,
+      ts: at,
+    });
+    const { position } = work;
+    const [to, from] = [position + step, position - step];
+    if (to >= 0 && to <= last) events.push(arrow("s", position, microseconds(end) - 0.001));
+    if (from >= 0 && from <= last) events.push(arrow("f", from, microseconds(start)));
   }
   return events;
 }
 
-/** Without a pipeline: one micro-batch layer by layer. */
-function passLanes(job: Job, { layers }: StepPrice): TraceEvent[] {
-  const events = named(0, `one micro-batch on ${job.device.title}, SIMULATED`, laneTitles);
+/** One micro-batch layer by layer, the mean of all. */
+function layerLanes(process: number, job: Job, { layers }: StepPrice): TraceEvent[] {
+  const events = named(process, `one micro-batch by layer: ${job.device.title}, SIMULATED`, laneTitles);
   let at = 0;
   const add = (title: string, parts: Parts) => {
-    const pieces: [number, string, number][] = [
-      [lanes.compute, "kernels", parts.compute],
-      [lanes.communication, "collectives", parts.communication],
-      [lanes.wait, "wait for the hottest rank", parts.hottestWait],
-      [lanes.wait, "wait for slow devices", parts.slowWait],
-    ];
-    const seconds = pieces.reduce((sum, [, , part]) => sum + part, 0);
-    events.push(slice(0, lanes.pass, title, at, seconds));
-    for (const [lane, name, part] of pieces) {
-      if (part > 0) events.push(slice(0, lane, name, at, part));
-      at += part;
-    }
+    events.push(...pieces(process, title, at, parts));
+    at += parts.compute + parts.communication + parts.hottestWait + parts.slowWait;
   };
   for (const layer of layers) add(`forward of layer ${layer.layer}`, layer.forward);
   for (const layer of layers.toReversed()) {
@@ -130,19 +148,18 @@ function expertGroup(first: number, job: Job, { layers }: StepPrice): TraceEvent
   return Array.from(rows, (load, device) => {
     const process = first + device;
     const seconds = forward[device]!;
-    const flow = { name: "all-to-all", cat: "dispatch", id: `dispatch ${device}` };
+    const arrow = { name: "all-to-all", cat: "dispatch", id: `dispatch ${device}` };
+    const done = dispatch + hottest;
     return [
       ...named(process, `expert-parallel device ${device}: ${job.device.title}, SIMULATED`, laneTitles),
       { ph: "C", name: "tokens for its experts", pid: process, ts: 0, args: { assignments: load } },
-      slice(process, lanes.pass, title, 0, dispatch + hottest + combine),
+      slice(process, lanes.pass, title, 0, done + combine),
       slice(process, lanes.communication, "dispatch", 0, dispatch),
-      slice(process, lanes.compute, "experts", dispatch, seconds, { assignments: load }),
-      ...(hottest > seconds
-        ? [slice(process, lanes.wait, "wait for the hottest rank", dispatch + seconds, hottest - seconds)]
-        : []),
-      slice(process, lanes.communication, "combine", dispatch + hottest, combine),
-      { ...flow, ph: "s", pid: process, tid: lanes.communication, ts: 0 },
-      { ...flow, ph: "f", bp: "e", pid: first + layer.hottestDevice, tid: lanes.compute, ts: microseconds(dispatch) },
+      slice(process, lanes.compute, "experts", dispatch, dispatch + seconds, { assignments: load }),
+      ...(hottest > seconds ? [slice(process, lanes.wait, "wait for the hottest rank", dispatch + seconds, done)] : []),
+      slice(process, lanes.communication, "combine", done, done + combine),
+      { ...arrow, ph: "s", pid: process, tid: lanes.communication, ts: 0 },
+      { ...arrow, ph: "f", bp: "e", pid: first + layer.hottestDevice, tid: lanes.compute, ts: microseconds(dispatch) },
     ];
   }).flat();
 }

@@ -59,6 +59,43 @@ describe("the price of a step", () => {
     }
   });
 
+  it("without a pipeline is the sum of its micro-batches, by closed form and by events, however they are routed", () => {
+    for (const kind of ["rotating-hotspot", "burst"] as const) {
+      const job = layout({ pipeline: 1, data: 16, expert: 8 });
+      const routing = routingOf({ kind, factor: 4, every: 3 }, job);
+      const { seconds: closed, timeline, tail } = priceStep(job, routing, { events: true });
+      const tailSeconds = tail.compute + tail.communication;
+      expect(timeline!.seconds + tailSeconds).to.be.closeTo(closed, 1e-9 * closed);
+      // Priced by themselves and added up: the g-th micro-batch is routed like the g-th of the period.
+      let sum = 0;
+      for (let g = 0; g < 16; g++) {
+        const one: Routing = {
+          ...routing,
+          microBatches: 1,
+          profile: (l, b) => routing.profile(l, b, g % routing.microBatches),
+        };
+        sum += (seconds(job, one) - tailSeconds) / 16;
+      }
+      expect(sum + tailSeconds).to.be.closeTo(closed, 1e-9 * closed);
+    }
+  });
+
+  it("waits in the micro-batches in which a burst is, and in no other", () => {
+    const job = within({ batch: { ...smallJob.batch, globalBatch: 16 * 12 } });
+    const { timeline, layers } = priceStep(job, routingOf({ kind: "burst", factor: 4, every: 3 }, job), {
+      events: true,
+    });
+    for (const { slot, parts, start, end } of timeline!.devices.flat()) {
+      expect(parts.hottestWait > 0).to.equal(slot[0].microBatch % 3 === 0);
+      const sum = parts.compute + parts.communication + parts.hottestWait + parts.slowWait;
+      expect(sum).to.be.closeTo(end - start, 1e-12);
+    }
+    // The mean of the micro-batches, but the memory's peak is that of the hot ones.
+    const hot = priceStep(job, routingOf({ kind: "hot-rank", factor: 4 }, job), { events: true });
+    expect(layers[0]!.imbalance - 1).to.be.closeTo((hot.layers[0]!.imbalance - 1) / 3, 1e-9);
+    expect(layers[0]!.hottestRows).to.equal(hot.layers[0]!.hottestRows);
+  });
+
   it("is the same with and without its split, whatever the routing", () => {
     for (const [, job] of jobs) {
       for (const kind of Object.keys(skews) as (keyof typeof skews)[]) {
