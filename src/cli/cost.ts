@@ -9,6 +9,7 @@ interface Arguments {
   json: boolean;
   csv?: string;
   trace?: string;
+  traffic?: string;
 }
 
 /** A path given once; twice would arrive as a list. */
@@ -34,19 +35,27 @@ export const costCommand: CommandModule<object, Arguments> = {
         requiresArg: true,
         coerce: path("trace"),
         describe: "write a trace for Perfetto here",
+      })
+      .option("traffic", {
+        type: "string",
+        requiresArg: true,
+        coerce: path("traffic"),
+        describe: "write the bytes of every pair of devices that share experts here, as CSV",
       }),
-  handler: async ({ config: name, set, json, csv, trace }) => {
+  handler: async ({ config: name, set, json, csv, trace, traffic: pairs }) => {
     const { readCostConfig } = await import("../host/read-cost-config.ts");
     const { config, job } = await readCostConfig(name, set);
     const [
       { openRouting },
       { priceStep },
+      { trafficOf },
       { memoryVerdict },
       { costCsv, costJson, costText, outOfMemory },
       { writeWhole },
     ] = await Promise.all([
       import("../run/cost-routing.ts"),
       import("../cluster/step.ts"),
+      import("../cluster/traffic.ts"),
       import("../cluster/verdict.ts"),
       import("../output/cost-report.ts"),
       import("../host/whole-file.ts"),
@@ -55,14 +64,18 @@ export const costCommand: CommandModule<object, Arguments> = {
     const price = priceStep(job, routing, { events: true });
     const hottest = price.layers.reduce((most, layer) => (layer.hottestRows > most.hottestRows ? layer : most));
     const verdict = memoryVerdict(job, routing, price.memory, hottest.hottestDevice);
-    const priced = { config, job, routing, price, verdict };
+    const priced = { config, job, routing, price, traffic: trafficOf(job, routing), verdict };
     if (csv !== undefined) writeWhole(csv, costCsv(priced));
     if (trace !== undefined) {
       const { perfettoTrace } = await import("../output/perfetto.ts");
       writeWhole(trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
     }
+    if (pairs !== undefined) {
+      const { pairCsv } = await import("../output/traffic-report.ts");
+      writeWhole(pairs, pairCsv(priced.traffic, job));
+    }
     process.stdout.write(json ? `${JSON.stringify(costJson(priced), null, 2)}\n` : `${costText(priced)}\n`);
-    for (const file of [csv, trace]) if (file !== undefined) process.stderr.write(`written: ${file}\n`);
+    for (const file of [csv, trace, pairs]) if (file !== undefined) process.stderr.write(`written: ${file}\n`);
     if (verdict.fits) return;
     process.stderr.write(`moge: out of memory: ${outOfMemory(verdict)}\n`);
     process.exitCode = exitCodes.usage;

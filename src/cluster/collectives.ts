@@ -179,9 +179,18 @@ function innerUnits({ units }: GroupSpan, perNode: number): number[] {
  * the outer units and then inside, so that (g − 1)/g · bytes / (devices of the inner levels) cross a level of g units.
  * @param bytes of the whole, gathered; each of the n devices holds an n-th
  */
-export function gatherSeconds(bytes: number, span: GroupSpan, topology: Topology): number {
+export const gatherSeconds = (bytes: number, span: GroupSpan, topology: Topology): number =>
+  gather(bytes, span, topology).seconds;
+
+/** Bytes that one device sends over each level in it. @returns [levels] */
+export const gatherBytes = (bytes: number, span: GroupSpan, topology: Topology): readonly number[] =>
+  gather(bytes, span, topology).sent;
+
+function gather(bytes: number, span: GroupSpan, topology: Topology): { seconds: number; sent: readonly number[] } {
   const devices = span.units.reduce((product, units) => product * units, 1);
-  if (devices === 1 || bytes === 0) return 0;
+  const sentDirectly = new Array<number>(span.units.length).fill(0);
+  if (devices === 1 || bytes === 0) return { seconds: 0, sent: sentDirectly };
+  const sentByLevels = sentDirectly.slice();
   const direct = new PortClock(topology);
   let byLevels = 0;
   let inner = 1;
@@ -191,12 +200,16 @@ export function gatherSeconds(bytes: number, span: GroupSpan, topology: Topology
     const level = topology.levels[l]!;
     const rate = groupBytesPerSecond(level, units) * level.efficiency.value * topology.gatherShare.value;
     const latency = ceilingOfLog2(units) * level.latencySeconds.value;
-    byLevels += latency + (((units - 1) / units) * bytes) / inner / rate;
-    direct.add(level.port, latency + ((units - 1) * inner * (bytes / devices)) / rate);
+    sentByLevels[l] = (((units - 1) / units) * bytes) / inner;
+    sentDirectly[l] = (units - 1) * inner * (bytes / devices);
+    byLevels += latency + sentByLevels[l]! / rate;
+    direct.add(level.port, latency + sentDirectly[l]! / rate);
     inner *= units;
   }
   const starts = direct.startSeconds(bytes / devices);
-  return starts + Math.min(byLevels, direct.busiestSeconds());
+  const directly = direct.busiestSeconds();
+  const isDirect = directly <= byLevels;
+  return { seconds: starts + (isDirect ? directly : byLevels), sent: isDirect ? sentDirectly : sentByLevels };
 }
 
 /** A reduce-scatter and the all-gather after it. */

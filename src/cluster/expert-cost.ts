@@ -124,6 +124,34 @@ export class ExpertCost {
     return { forward, inputGradient, weightGradient, dispatch, combine, hottestRows: most };
   }
 
+  /**
+   * Bytes of one dispatch, of which combine is the way back.
+   * @returns pairBytes [D, D], from row to column; gatheredBytes, of the busiest devices that share experts' matrices
+   */
+  traffic(profile: RoutingProfile): { readonly pairBytes: Float64Array; readonly gatheredBytes: number } {
+    const { devices, nodes, tokens, job } = this;
+    const { dispatch, deduplicate, layout, model, bytesPerValue } = job;
+    this.countRows(profile.picks);
+    const vector = model.hiddenSize * bytesPerValue;
+    const fromEach = (hit: number) => (hit * (tokens / layout.expertTensor) * vector) / devices;
+    const perNode = devices / nodes;
+    const toDevices = profile.hits(this.unitOf, devices).map(fromEach);
+    const toNodes = profile.hits(this.nodeOf, nodes).map(fromEach);
+    const pairBytes = Float64Array.from({ length: devices * devices }, (_, i) => {
+      const [from, to] = [Math.floor(i / devices), i % devices];
+      if (dispatch === "all-gather") return (tokens * vector) / devices;
+      if (dispatch === "all-to-all") {
+        return deduplicate ? toDevices[to]! : (this.rows[to]! * vector) / layout.expertTensor / devices;
+      }
+      const [fromNode, toNode] = [Math.floor(from / perNode), Math.floor(to / perNode)];
+      // Once to each node, to the rank of the same place there, which forwards what all nodes' ranks of its place send.
+      if (fromNode !== toNode) return from % perNode === to % perNode ? toNodes[toNode]! : 0;
+      return toDevices[to]! * nodes;
+    });
+    const gatheredBytes = layout.expertTensor === 1 ? 0 : Math.max(...this.rows) * vector;
+    return { pairBytes, gatheredBytes };
+  }
+
   /** Sorts the loads of a device's experts into `sorted`. */
   private loadsOf(device: number, { picks }: RoutingProfile): Loads {
     return sortLoads(this.shape, picks, device * this.sorted.length, this.tokens, this.sorted);

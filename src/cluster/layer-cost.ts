@@ -6,7 +6,7 @@
  * residuals are memory traffic. Backward, a product takes two, elementwise kernels move twice the bytes.
  */
 import { type AttentionShape, attentionBackwardSeconds, attentionForwardSeconds } from "./attention.ts";
-import { allReduceSeconds, gatherSeconds } from "./collectives.ts";
+import { gatherSeconds } from "./collectives.ts";
 import type { Job, Recomputation } from "./job.ts";
 import { type Gemm, gemmSeconds, streamSeconds } from "./kernels.ts";
 import type { LayoutSpans } from "./layout.ts";
@@ -23,8 +23,18 @@ export interface BlockCost {
   readonly forward: Cost;
   readonly inputGradient: Cost;
   readonly weightGradient: Cost;
+  /** All-gathers and reduce-scatters of tensor and context parallelism; an all-reduce is two. */
+  readonly gathers: readonly Gathers[];
   /** What the backward pass computes again where not the whole layer is. */
   readonly repeated: Readonly<Record<Exclude<Recomputation, "none" | "full">, Cost>>;
+}
+
+/** Collectives of one kind: gathered bytes, and how many there are forward and backward. */
+export interface Gathers {
+  readonly group: "tensor" | "context";
+  readonly bytes: number;
+  readonly forward: number;
+  readonly backward: number;
 }
 
 export const noCost: Cost = { compute: 0, tensor: 0 };
@@ -41,6 +51,7 @@ export const joined = (blocks: readonly BlockCost[]): BlockCost =>
     forward: addCosts(sum.forward, block.forward),
     inputGradient: addCosts(sum.inputGradient, block.inputGradient),
     weightGradient: addCosts(sum.weightGradient, block.weightGradient),
+    gathers: [...sum.gathers, ...block.gathers],
     repeated: {
       selective: addCosts(sum.repeated.selective, block.repeated.selective),
       "fine-grained": addCosts(sum.repeated["fine-grained"], block.repeated["fine-grained"]),
@@ -57,9 +68,12 @@ class Block {
   private inputTensor = 0;
   private cheap = 0;
   private core = noCost;
+  private readonly gathers: Gathers[] = [];
+  private readonly spans: LayoutSpans;
 
-  constructor(job: Job) {
+  constructor(job: Job, spans: LayoutSpans) {
     this.job = job;
+    this.spans = spans;
   }
 
   /** A product with a weight: forward, and backward for its input and for the weight. */
@@ -80,19 +94,23 @@ class Block {
     if (repeated) this.cheap += seconds;
   }
 
-  /** The core of attention. @param ring seconds in which keys and values pass all context-parallel devices */
-  attention(shape: AttentionShape, ring: number): void {
+  /** The core of attention. @param bytes of the keys and values of all context-parallel devices */
+  attention(shape: AttentionShape, bytes: number): void {
     const compute = attentionForwardSeconds(shape, this.job.device);
     this.forward += compute;
     this.input += attentionBackwardSeconds(shape, this.job.device);
-    this.communicate(ring, 2 * ring); // backward their gradients pass, too
+    // In a ring the keys and values of all devices pass every device once, and backward their gradients, too.
+    const ring = this.gather({ group: "context", bytes, forward: 1, backward: 2 });
     this.core = { compute, tensor: ring };
   }
 
-  /** @param forward seconds of collectives @param backward the same */
-  communicate(forward: number, backward: number): void {
-    this.forwardTensor += forward;
-    this.inputTensor += backward;
+  /** @returns seconds of one of them */
+  gather(gathers: Gathers): number {
+    const seconds = gatherSeconds(gathers.bytes, this.spans[gathers.group], this.job.topology);
+    this.forwardTensor += gathers.forward * seconds;
+    this.inputTensor += gathers.backward * seconds;
+    this.gathers.push(gathers);
+    return seconds;
   }
 
   cost(): BlockCost {
@@ -100,6 +118,7 @@ class Block {
       forward: { compute: this.forward, tensor: this.forwardTensor },
       inputGradient: { compute: this.input, tensor: this.inputTensor },
       weightGradient: { compute: this.weight, tensor: 0 },
+      gathers: this.gathers,
       repeated: { selective: this.core, "fine-grained": { compute: this.cheap, tensor: 0 } },
     };
   }
@@ -116,16 +135,11 @@ export const routedTokensOf = ({ batch, layout }: Job): number =>
   (batch.microBatch * batch.sequence) / layout.context / layout.tensor;
 
 /** The collectives around a tensor-parallel network of `values` activations: in at its start, out at its end. */
-function tensorCollectives(block: Block, values: number, { layout, topology, bytesPerValue }: Job, spans: LayoutSpans) {
+function tensorCollectives(block: Block, values: number, { layout, bytesPerValue }: Job): void {
   if (layout.tensor === 1) return;
-  const bytes = values * bytesPerValue;
-  if (layout.sequenceParallel) {
-    const gather = gatherSeconds(bytes, spans.tensor, topology);
-    block.communicate(2 * gather, 3 * gather); // backward gathers the input a second time, for the weight gradient
-  } else {
-    const reduce = allReduceSeconds(bytes, spans.tensor, topology);
-    block.communicate(reduce, reduce);
-  }
+  // With sequence parallelism backward gathers the input a second time, for the weight gradient.
+  const backward = layout.sequenceParallel ? 3 : 2;
+  block.gather({ group: "tensor", bytes: values * bytesPerValue, forward: 2, backward });
 }
 
 /** Heads on one device: queries are split, keys and values at most down to one head. */
@@ -142,7 +156,7 @@ export function attentionCost(job: Job, spans: LayoutSpans): BlockCost {
   const { hiddenSize } = model;
   const { inside, outside } = tokensOf(job);
   const { heads, keyValueHeads } = localHeads(job);
-  const block = new Block(job);
+  const block = new Block(job, spans);
   block.stream(2 * outside * hiddenSize, true);
   let keySize: number;
   let valueSize: number;
@@ -167,13 +181,11 @@ export function attentionCost(job: Job, spans: LayoutSpans): BlockCost {
   }
   const sequences = batch.microBatch;
   const queries = batch.sequence / layout.context;
-  // Ring attention: the keys and values of all devices pass every device once.
   const bytes = layout.context * inside * keyValueHeads * (keySize + valueSize) * job.bytesPerValue;
-  const ring = gatherSeconds(bytes, spans.context, job.topology);
-  block.attention({ sequences, heads, queries, keys: batch.sequence, keySize, valueSize, causal: true }, ring);
+  block.attention({ sequences, heads, queries, keys: batch.sequence, keySize, valueSize, causal: true }, bytes);
   block.product({ rows: inside, columns: hiddenSize, depth: heads * valueSize });
   block.stream(3 * outside * hiddenSize); // residual
-  tensorCollectives(block, inside * hiddenSize, job, spans);
+  tensorCollectives(block, inside * hiddenSize, job);
   return block.cost();
 }
 
@@ -182,21 +194,21 @@ export function networkCost(job: Job, spans: LayoutSpans, hidden: number, withNo
   const { hiddenSize } = job.model;
   const { inside, outside } = tokensOf(job);
   const local = hidden / job.layout.tensor;
-  const block = new Block(job);
+  const block = new Block(job, spans);
   if (withNorm) block.stream(2 * outside * hiddenSize, true);
   block.product({ rows: inside, columns: 2 * local, depth: hiddenSize });
   block.stream(3 * inside * local, true);
   block.product({ rows: inside, columns: hiddenSize, depth: local });
   block.stream(3 * outside * hiddenSize);
-  tensorCollectives(block, inside * hiddenSize, job, spans);
+  tensorCollectives(block, inside * hiddenSize, job);
   return block.cost();
 }
 
 /** Norm, router, and the sorting of tokens before they leave and after they return. */
-export function routerCost(job: Job): BlockCost {
+export function routerCost(job: Job, spans: LayoutSpans): BlockCost {
   const { hiddenSize, experts, topK } = job.model;
   const tokens = routedTokensOf(job);
-  const block = new Block(job);
+  const block = new Block(job, spans);
   block.stream(2 * tokensOf(job).outside * hiddenSize, true);
   block.product({ rows: tokens, columns: experts, depth: hiddenSize });
   block.stream(2 * 3 * tokens * experts); // scores, choice and counts, in single precision
@@ -209,10 +221,10 @@ export function routerCost(job: Job): BlockCost {
 
 /** Embedding, on the first stage. */
 export function embeddingCost(job: Job, spans: LayoutSpans): BlockCost {
-  const block = new Block(job);
+  const block = new Block(job, spans);
   const { inside } = tokensOf(job);
   block.stream(2 * inside * job.model.hiddenSize);
-  tensorCollectives(block, inside * job.model.hiddenSize, job, spans);
+  tensorCollectives(block, inside * job.model.hiddenSize, job);
   return block.cost();
 }
 
@@ -221,10 +233,10 @@ export function headCost(job: Job, spans: LayoutSpans): BlockCost {
   const { hiddenSize, vocabulary } = job.model;
   const { inside, outside } = tokensOf(job);
   const local = vocabulary / job.layout.tensor;
-  const block = new Block(job);
+  const block = new Block(job, spans);
   block.stream(2 * outside * hiddenSize);
   block.product({ rows: inside, columns: local, depth: hiddenSize });
   block.stream(2 * 3 * inside * local); // cast, softmax and loss in single precision
-  tensorCollectives(block, inside * hiddenSize, job, spans);
+  tensorCollectives(block, inside * hiddenSize, job);
   return block.cost();
 }

@@ -31,7 +31,7 @@ export class LayerKernels {
     if (model.denseLayers > 0) this.dense = joined([attention, networkCost(job, spans, model.denseHiddenSize, true)]);
     if (model.experts > 0) {
       const shared = model.sharedHiddenSize > 0 ? [networkCost(job, spans, model.sharedHiddenSize, false)] : [];
-      this.moe = joined([attention, routerCost(job), ...shared]);
+      this.moe = joined([attention, routerCost(job, spans), ...shared]);
       this.experts = new ExpertCost(job, spans);
     }
     this.embedding = embeddingCost(job, spans);

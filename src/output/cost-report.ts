@@ -6,16 +6,19 @@ import { addParts, type Parts, secondsOf } from "../cluster/parts.ts";
 import { schedules } from "../cluster/schedules.ts";
 import { constantsOf } from "../cluster/sourced.ts";
 import type { StepPrice } from "../cluster/step.ts";
+import type { Traffic } from "../cluster/traffic.ts";
 import type { MemoryVerdict } from "../cluster/verdict.ts";
 import type { CostConfig } from "../config/cost-schema.ts";
 import { csvText } from "./csv.ts";
 import { milliseconds } from "./quantities.ts";
+import { linkTable } from "./traffic-report.ts";
 
 export interface Priced {
   readonly config: CostConfig;
   readonly job: Job;
   readonly routing: Routing;
   readonly price: StepPrice;
+  readonly traffic: Traffic;
   readonly verdict: MemoryVerdict;
 }
 
@@ -54,6 +57,7 @@ export function costText(priced: Priced): string {
     goodputText(priced),
     memoryText(price, verdict),
     layerText(price),
+    trafficText(priced),
     assumptionsText(job),
   ]
     .filter((part) => part !== "")
@@ -142,6 +146,13 @@ function layerText({ layers }: StepPrice): string {
     from = to + 1;
   }
   return ["one micro-batch by layer; wait and hottest: ranks of the expert-parallel group", table(rows)].join("\n");
+}
+
+function trafficText({ traffic, job }: Priced): string {
+  if (traffic.links.length === 0) return "";
+  return ["sent by a device in a step; hottest: experts, the device with most", table(linkTable(traffic, job))].join(
+    "\n",
+  );
 }
 
 function assumptionsText({ device, topology }: Job): string {
@@ -234,7 +245,7 @@ export function costCsv({ price }: Priced): string {
 }
 
 /** All of it, for programs. */
-export function costJson({ config, job, routing, price, verdict }: Priced): object {
+export function costJson({ config, job, routing, price, traffic, verdict }: Priced): object {
   const { timeline: _, layers, ...rest } = price;
   return {
     simulated: true,
@@ -246,6 +257,7 @@ export function costJson({ config, job, routing, price, verdict }: Priced): obje
     routing: routing.title,
     ...rest,
     utilisationBasis: "causal FLOP over the cube peak",
+    sentBytes: traffic.links.map(({ level, ...link }) => ({ ...link, links: job.topology.levels[level]!.title })),
     ...(goodput(config) && { goodput: goodput(config) }),
     fits: verdict.fits,
     ...(verdict.fits ? {} : { outOfMemory: outOfMemory(verdict) }),

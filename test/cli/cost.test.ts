@@ -113,6 +113,18 @@ describe("moge cost and moge plan", function () {
     expect(traceEvents.filter(({ ph }) => ph === "C").length).to.equal(8);
   });
 
+  it("writes the bytes of every pair, which add up to those of the links", () => {
+    const { stdout } = moge("cost", "job.yaml", "--json", "--traffic", "pairs.csv");
+    const { sentBytes } = JSON.parse(stdout) as { sentBytes: { purpose: string; mean: number; links: string }[] };
+    const rows = readCsv(join(folder, "pairs.csv"));
+    expect(rows.length).to.equal(2 * 8 * 7);
+    const [experts] = sentBytes.filter(({ purpose }) => purpose === "experts");
+    const total = rows.reduce((sum, row) => sum + Number(row["simulated_bytes"]), 0);
+    expect(total / 16).to.be.closeTo(experts!.mean, 1e-7 * experts!.mean);
+    expect(new Set(rows.map(({ links }) => links))).to.deep.equal(new Set([experts!.links]));
+    expect(new Set(rows.filter(({ stage }) => stage === "1").map((row) => row["from_device"])).has("8")).to.equal(true);
+  });
+
   it("ends with 2 and says which device is too full and what would fit", () => {
     const { status, stderr } = moge("cost", "job.yaml", "--set", "model.layers=48", "--set", "recompute=none");
     expect(status).to.equal(2);
