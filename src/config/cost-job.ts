@@ -177,14 +177,13 @@ function architectureOf(config: CostConfig["model"]): { model?: Architecture; pr
   const base: Architecture = preset === undefined ? blank(config) : architectures[preset];
   const given = Object.fromEntries(Object.entries<unknown>(sizes).filter(([, value]) => value !== undefined));
   const changed: Architecture = { ...base, ...given, title: title ?? base.title };
-  const hasOwnHeads = heads !== undefined || keyValueHeads !== undefined || headSize !== undefined;
-  if (hasOwnHeads && base.attention.kind === "latent") {
-    const message = `${base.title} has latent attention, whose heads cannot be changed; start from another preset`;
-    return { problems: [{ keys: ["model.heads", "model.keyValueHeads", "model.headSize"], message }] };
+  if (base.attention.kind === "latent" && (keyValueHeads !== undefined || headSize !== undefined)) {
+    const message = `${base.title} has latent attention, of which only the number of heads can be changed; start from another preset`;
+    return { problems: [{ keys: ["model.keyValueHeads", "model.headSize"], message }] };
   }
   const attention =
     base.attention.kind === "latent"
-      ? base.attention
+      ? { ...base.attention, heads: heads ?? base.attention.heads }
       : {
           ...base.attention,
           heads: heads ?? base.attention.heads,
