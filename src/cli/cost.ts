@@ -18,6 +18,18 @@ export const path = (flag: string) => (value: string | string[] | undefined) => 
   throw new UsageError(`--${flag}: expected one file`);
 };
 
+/** @throws UsageError if nothing can be written there */
+export async function writeTo(flag: string, file: string, text: string): Promise<void> {
+  const { writeWhole } = await import("../host/whole-file.ts");
+  try {
+    writeWhole(file, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new UsageError(`--${flag}: cannot write ${file} (${code}); is there such a folder, and is it yours?`);
+  }
+}
+
 export const costCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
@@ -51,28 +63,26 @@ export const costCommand: CommandModule<object, Arguments> = {
       { trafficOf },
       { memoryVerdict },
       { costCsv, costJson, costText, outOfMemory },
-      { writeWhole },
     ] = await Promise.all([
       import("../run/cost-routing.ts"),
       import("../cluster/step.ts"),
       import("../cluster/traffic.ts"),
       import("../cluster/verdict.ts"),
       import("../output/cost-report.ts"),
-      import("../host/whole-file.ts"),
     ]);
     const routing = await openRouting({ config, job }, (text) => process.stderr.write(`${text}\n`));
     const price = priceStep(job, routing, { events: true });
     const hottest = price.layers.reduce((most, layer) => (layer.hottestRows > most.hottestRows ? layer : most));
     const verdict = memoryVerdict(job, routing, price.memory, hottest.hottestDevice);
     const priced = { config, job, routing, price, traffic: trafficOf(job, routing), verdict };
-    if (csv !== undefined) writeWhole(csv, costCsv(priced));
+    if (csv !== undefined) await writeTo("csv", csv, costCsv(priced));
     if (trace !== undefined) {
       const { perfettoTrace } = await import("../output/perfetto.ts");
-      writeWhole(trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
+      await writeTo("trace", trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
     }
     if (pairs !== undefined) {
       const { pairCsv } = await import("../output/traffic-report.ts");
-      writeWhole(pairs, pairCsv(priced.traffic, job));
+      await writeTo("traffic", pairs, pairCsv(priced.traffic, job));
     }
     process.stdout.write(json ? `${JSON.stringify(costJson(priced), null, 2)}\n` : `${costText(priced)}\n`);
     for (const file of [csv, trace, pairs]) if (file !== undefined) process.stderr.write(`written: ${file}\n`);

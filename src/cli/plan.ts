@@ -1,6 +1,6 @@
 /** `moge plan`: searches parallel layouts for a job and ranks those that fit into memory. */
 import type { CommandModule } from "yargs";
-import { path } from "./cost.ts";
+import { path, writeTo } from "./cost.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { setOption } from "./options.ts";
 
@@ -35,22 +35,17 @@ export const planCommand: CommandModule<object, Arguments> = {
     }
     const { readCostConfig } = await import("../host/read-cost-config.ts");
     const { config, job } = await readCostConfig(name, set, true);
-    const [
-      { defaultGrid, playCandidate, searchLayouts },
-      { openPlannedRouting },
-      { writeWhole },
-      { planCsv, planText },
-    ] = await Promise.all([
-      import("../cluster/plan.ts"),
-      import("../run/cost-routing.ts"),
-      import("../host/whole-file.ts"),
-      import("../output/plan-report.ts"),
-    ]);
+    const [{ defaultGrid, playCandidate, searchLayouts }, { openPlannedRouting }, { planCsv, planText }] =
+      await Promise.all([
+        import("../cluster/plan.ts"),
+        import("../run/cost-routing.ts"),
+        import("../output/plan-report.ts"),
+      ]);
     const routingOf = await openPlannedRouting({ config, job }, (text) => process.stderr.write(`${text}\n`));
     const result = searchLayouts(job, defaultGrid(job), routingOf, { prune, spreadGroups: config.layout.spreadGroups });
     const { tried, refused, pruned, candidates } = result;
     const fitting = candidates.filter(({ fits }) => fits);
-    if (csv !== undefined) writeWhole(csv, planCsv(result));
+    if (csv !== undefined) await writeTo("csv", csv, planCsv(result));
     const shown = fitting
       .slice(0, top)
       .map((candidate) => ({ ...candidate, playedSeconds: playCandidate(job, candidate, routingOf) }));

@@ -115,7 +115,7 @@ function layoutOf({ layout, cluster }: CostConfig): Layout {
 }
 
 /** What must hold before a job can be made at all. */
-function plainProblems({ layout, cluster, routing, model }: CostConfig): Contradiction[] {
+function plainProblems({ layout, cluster, routing, model, recompute, recomputeLayers }: CostConfig): Contradiction[] {
   const problems: Contradiction[] = [];
   const { tensor, pipeline, context, data, order } = layout;
   const others = tensor * pipeline * context;
@@ -136,6 +136,10 @@ function plainProblems({ layout, cluster, routing, model }: CostConfig): Contrad
   for (const { device } of cluster.slow) {
     if (device < cluster.devices) continue;
     problems.push({ keys: ["cluster.slow"], message: `device ${device} is not among 0 … ${cluster.devices - 1}` });
+  }
+  if (recompute === "none" && recomputeLayers !== undefined) {
+    const message = `recomputeLayers ${recomputeLayers} has no effect while nothing is recomputed; set recompute, or leave it out`;
+    problems.push({ keys: ["recomputeLayers", "recompute"], message });
   }
   const preset = model.preset === undefined ? undefined : architectures[model.preset];
   const experts = model.experts ?? preset?.experts ?? 0;

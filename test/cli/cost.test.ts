@@ -125,6 +125,15 @@ describe("moge cost and moge plan", function () {
     expect(new Set(rows.filter(({ stage }) => stage === "1").map((row) => row["from_device"])).has("8")).to.equal(true);
   });
 
+  it("ends with 2 and one line where a file cannot be written", () => {
+    for (const flag of ["csv", "trace", "traffic"]) {
+      const { status, stdout, stderr } = moge("cost", "job.yaml", `--${flag}`, "nowhere/x");
+      expect(status).to.equal(2);
+      expect(stdout).to.equal("");
+      expect(stderr).to.match(new RegExp(`^moge: --${flag}: cannot write nowhere/x \\(ENOENT\\); .*\n$`));
+    }
+  });
+
   it("ends with 2 and says which device is too full and what would fit", () => {
     const { status, stderr } = moge("cost", "job.yaml", "--set", "model.layers=48", "--set", "recompute=none");
     expect(status).to.equal(2);

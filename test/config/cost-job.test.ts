@@ -112,6 +112,17 @@ describe("a cost config", () => {
     ],
     ["a table without a file", /routing\.file: a table needs the path of its CSV file/, "routing.kind=table"],
     ["unknown keys", /layout\.tensors: unknown key, did you mean "tensor"\?/, "layout.tensors=2"],
+    [
+      "layers to recompute of nothing",
+      /recomputeLayers 3 has no effect while nothing is recomputed/,
+      "recomputeLayers=3",
+    ],
+    [
+      "heads of latent attention",
+      /only the number of heads can be changed/,
+      "model.preset=deepseek-v3",
+      "model.headSize=64",
+    ],
     ["overlap above 1", /overlap\.expert: expected at most 1, got 2/, "overlap.expert=2"],
   ];
   for (const [what, message, ...sets] of bad) {
