@@ -112,7 +112,7 @@ class Counter {
       pipeline: none(),
       gradients: none(),
     };
-    const pairs = new Float64Array(job.layout.expert ** 2);
+    const pairs = new Float64Array(job.layout.expert * job.layout.expert);
     const last = placement.positions.length - 1;
     const layerOf = (layer: number, pass: number, again: Recomputation) => {
       const isMoe = layer >= model.denseLayers;
