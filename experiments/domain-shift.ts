@@ -1,7 +1,8 @@
 /** Trained on one mix of text, looked at on another: what happens to the balance. */
 import type { Row, TrainedExperiment, TrainedTables } from "../src/experiment/experiment.ts";
 import type { ExperimentFigures } from "../src/output/experiment-report.ts";
-import { dotFigure, heatFigure } from "../src/output/figures/experiment-figures.ts";
+import { dotFigure } from "../src/output/figures/experiment-figures.ts";
+import { heatFigure } from "../src/output/figures/heat-figure.ts";
 
 const trainedOn = ["moby-dick", "german", "code", "arithmetic"];
 const shiftedTo = ["speeches", "russian", "japanese"];

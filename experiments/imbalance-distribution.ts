@@ -322,7 +322,8 @@ function histogramView(
     height: 82,
     title: { text: `${titles[choice]}, 8 devices`, fontSize: 12, offset: 6 },
     data: {
-      values: bars.map(({ imbalance_score, probability }) => ({
+      values: bars.map(({ choice, imbalance_score, probability }) => ({
+        choice,
         from: imbalance_score - half,
         to: imbalance_score + half,
         probability,

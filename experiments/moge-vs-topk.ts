@@ -2,7 +2,8 @@
 import type { Row, TrainedExperiment, TrainedTables } from "../src/experiment/experiment.ts";
 import { difference, estimate, isAbove, isBelow, printed, valuesOf } from "../src/experiment/rows.ts";
 import type { ExperimentFigures } from "../src/output/experiment-report.ts";
-import { curveFigure, dotFigure, heatFigure } from "../src/output/figures/experiment-figures.ts";
+import { curveFigure, dotFigure } from "../src/output/figures/experiment-figures.ts";
+import { heatFigure } from "../src/output/figures/heat-figure.ts";
 
 const LOSS = "validation_loss_nats_per_byte";
 const DEVICE = "imbalance_score_mean";

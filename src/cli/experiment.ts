@@ -112,6 +112,7 @@ async function train(
     { writePlan },
     { sweepState },
     { makeFolders },
+    { dropLeftovers },
     { runHere },
     { announceSweep, sayOutcome },
   ] = await Promise.all([
@@ -119,12 +120,15 @@ async function train(
     import("../run/sweep-plan.ts"),
     import("../run/sweep-state.ts"),
     import("../run/directory.ts"),
+    import("../host/whole-file.ts"),
     import("./sweep-here.ts"),
     import("./sweep-report.ts"),
   ]);
-  const plan = await planExperiment(experiment, args);
+  const changed = args.quick || args.set.length > 0 ? { command: commandOf(args) } : {};
+  const plan = { ...(await planExperiment(experiment, args)), ...changed };
   const directory = directoryOf(args);
   makeFolders(directory);
+  dropLeftovers(directory);
   writePlan(directory, plan);
   const before = sweepState(directory, plan, true);
   announceSweep(plan, before, args.force);

@@ -14,7 +14,8 @@ export const queryCommand: CommandModule<object, Arguments> = {
       .positional("sql", {
         type: "string",
         demandOption: true,
-        describe: "of the tables runs, summary, steps, layers, expert_load, device_load, validation, probe",
+        describe:
+          "of the tables runs, summary, steps, layers, expert_load, device_load, validation, saturation, probe, probe_experts, probe_pairs",
       })
       .option("results", { type: "string", default: "results", requiresArg: true, describe: "folder of results" })
       .option("format", {

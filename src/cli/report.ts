@@ -4,14 +4,20 @@ import type { CommandModule } from "yargs";
 interface Arguments {
   directory: string;
   parquet: boolean;
+  report: boolean;
 }
 
 export const reportCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("directory", { type: "string", demandOption: true, describe: "folder of a result" })
-      .option("parquet", { type: "boolean", default: false, describe: "write runs.parquet, too" }),
-  handler: async ({ directory, parquet }) => {
+      .option("parquet", { type: "boolean", default: false, describe: "a Parquet file for each table of a sweep, too" })
+      .option("report", {
+        type: "boolean",
+        default: true,
+        describe: "figures and the page; --no-report: tables alone",
+      }),
+  handler: async ({ directory, parquet, report }) => {
     const [{ existsSync }, { planFile, readPlan }, { sweepState }] = await Promise.all([
       import("node:fs"),
       import("../run/sweep-plan.ts"),
@@ -22,7 +28,12 @@ export const reportCommand: CommandModule<object, Arguments> = {
       const { experimentNames, loadExperiment } = await import("./experiment-files.ts");
       const statuses = sweepState(directory, plan, true);
       const file = experimentNames().includes(plan.name) ? await loadExperiment(plan.name) : undefined;
-      if (file !== undefined && "sweep" in file.experiment && statuses.every(({ state }) => state === "done")) {
+      if (
+        report &&
+        file !== undefined &&
+        "sweep" in file.experiment &&
+        statuses.every(({ state }) => state === "done")
+      ) {
         const { reportExperiment } = await import("../run/trained-experiment.ts");
         await reportExperiment(
           directory,
@@ -30,16 +41,20 @@ export const reportCommand: CommandModule<object, Arguments> = {
           statuses,
           file.experiment,
           file.figures,
-          `moge experiment ${plan.name}`,
+          plan.command ?? `moge experiment ${plan.name}`,
         );
+        if (parquet) {
+          const { collectRuns, writeTables } = await import("../run/collect.ts");
+          await writeTables(directory, plan, collectRuns(directory, plan, statuses));
+        }
       } else {
         const { reportSweep } = await import("../run/report-sweep.ts");
-        await reportSweep(directory, plan, statuses, { parquet, page: true });
+        await reportSweep(directory, plan, statuses, { parquet, page: report });
       }
     } else {
       const { reportRun } = await import("../run/report-run.ts");
       reportRun(directory);
     }
-    process.stderr.write(`${directory}/report.html\n`);
+    process.stderr.write(`${directory}/${report ? "report.html" : "runs.csv"}\n`);
   },
 };

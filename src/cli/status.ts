@@ -51,10 +51,16 @@ async function tellSlurm(directory: string): Promise<void> {
   if (!wasSubmitted(directory)) return;
   const { ExecutorError } = await import("../host/executors/executor.ts");
   try {
-    const states = [...(await SlurmExecutor.of(directory).status()).values()];
-    const of = (state: string) => states.filter((each) => each === state).length;
-    process.stdout.write(`Slurm: ${of("running")} running, ${of("waiting")} waiting\n`);
+    const { states, reasons } = await SlurmExecutor.of(directory).look();
+    const of = (state: string) => [...states.values()].filter((each) => each === state).length;
+    const why = [...reasons].map(([reason, count]) => `${count} ${reason}`).join(", ");
+    const waiting = `${of("waiting")} waiting${why === "" ? "" : ` (tasks: ${why})`}`;
+    process.stdout.write(`Slurm: ${of("running")} running, ${waiting}\n`);
     const accounted = await accountOf(directory);
+    if (typeof accounted === "string") {
+      process.stdout.write("Slurm keeps no accounts here; why a task ended is in its log, in slurm/ of the sweep\n");
+      return;
+    }
     const failed = accounted.filter(({ state }) => /^(FAILED|TIMEOUT|OUT_OF_ME|NODE_FAIL|CANCELLED)/.test(state));
     for (const { task, state, elapsed } of failed) process.stdout.write(`${task} ${state} after ${elapsed}\n`);
   } catch (error) {

@@ -47,7 +47,7 @@ export function openSweepProgress(
       show();
     },
     notice(id, text) {
-      if (!/^(going on|drawing)/.test(text)) tell(`${id} ${text}`);
+      if (!/^(going on|drawing)|is not whole/.test(text)) tell(`${id} ${text}`);
     },
     done(id) {
       shares.delete(id);

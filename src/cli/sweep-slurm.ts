@@ -2,11 +2,12 @@
 
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { SlurmExecutor } from "../host/executors/slurm.ts";
+import { ExecutorError } from "../host/executors/executor.ts";
+import { SlurmExecutor, wasSubmitted } from "../host/executors/slurm.ts";
 import { dueRuns, tasksOf } from "../run/sweep.ts";
 import type { SweepPlan } from "../run/sweep-plan.ts";
 import { type RunStatus, sweepState } from "../run/sweep-state.ts";
-import { mogeCommand } from "./task.ts";
+import { mogeCommand, taskFlags } from "./task.ts";
 
 interface SlurmArguments {
   readonly force: boolean;
@@ -15,50 +16,73 @@ interface SlurmArguments {
   readonly jobs?: number;
   readonly parquet: boolean;
   readonly tensorboard: boolean;
+  readonly report: boolean;
   readonly slurm: readonly string[];
   readonly wait: boolean;
   readonly cancel: boolean;
 }
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
+/** Between two questions, at first and at most: a controller has more to do than to answer us. */
 const POLL_MILLISECONDS = 1000;
+const MOST_POLL_MILLISECONDS = 15_000;
 
 export async function sweepBySlurm(
   relative: string,
   plan: SweepPlan,
   statuses: readonly RunStatus[],
-  { force, retries, timeout, jobs, parquet, tensorboard, slurm, wait, cancel }: SlurmArguments,
+  args: SlurmArguments,
 ): Promise<void> {
-  const directory = resolve(relative);
-  const flags = [
-    ...(force ? ["--force"] : []),
-    ...(parquet ? ["--parquet"] : []),
-    ...(tensorboard ? ["--tensorboard"] : []),
-  ];
-  const executor = new SlurmExecutor({
-    directory,
-    ids: plan.runs.map(({ id }) => id),
-    command: (index, count) =>
-      `${mogeCommand(["task", directory, ...flags, "--count", String(count)])} --index ${index}`,
-    collect: mogeCommand(["report", directory, ...(parquet ? ["--parquet"] : [])]),
-    name: plan.name,
-    retries,
-    timeLimitSeconds: timeout,
-    jobs,
-    extra: slurm,
-  });
+  const { force, parquet, report, cancel, wait } = args;
+  const executor = executorFor(relative, plan, args);
   if (cancel) {
+    if (!wasSubmitted(relative)) return say("nothing of it was submitted");
     await executor.cancel();
     return say("cancelled what was submitted; what is done stays, and the same command without --cancel does the rest");
   }
   await executor.submit(await tasksOf(plan, dueRuns(statuses, force)));
   if (!wait)
     return say(`submitted; moge status ${relative} shows how far it is, and the report is written when it has ended`);
-  for (;;) {
-    const states = [...(await executor.status()).values()];
-    if (states.every((state) => state === "ended")) break;
-    await delay(POLL_MILLISECONDS);
-  }
+  await ended(executor);
   const { concludeSweep } = await import("./sweep-report.ts");
-  await concludeSweep(relative, plan, sweepState(directory, plan, true), { parquet, page: true });
+  await concludeSweep(relative, plan, sweepState(relative, plan, true), { parquet, page: report });
+}
+
+function executorFor(relative: string, plan: SweepPlan, args: SlurmArguments): SlurmExecutor {
+  const { parquet, report, retries, timeout, jobs, slurm } = args;
+  const directory = resolve(relative);
+  const task = ["task", directory, ...taskFlags(args)];
+  return new SlurmExecutor({
+    directory,
+    ids: plan.runs.map(({ id }) => id),
+    command: (index, count) => `${mogeCommand([...task, "--count", String(count)])} --index ${index}`,
+    collect: mogeCommand(["report", directory, ...(parquet ? ["--parquet"] : []), ...(report ? [] : ["--no-report"])]),
+    name: plan.name,
+    retries,
+    timeLimitSeconds: timeout,
+    jobs,
+    extra: slurm,
+  });
+}
+
+/** Returns once nothing is queued any more. Slurm may be away for a while: what it has queued, it keeps. */
+async function ended(executor: SlurmExecutor): Promise<void> {
+  let told = "";
+  const tell = (text: string) => {
+    if (text !== told) say(text);
+    told = text;
+  };
+  for (let pause = POLL_MILLISECONDS; ; pause = Math.min(pause * 1.2, MOST_POLL_MILLISECONDS)) {
+    try {
+      const { states, reasons } = await executor.look();
+      if ([...states.values()].every((state) => state === "ended")) return;
+      const held = [...reasons.keys()].find((reason) => /held/i.test(reason));
+      if (held !== undefined)
+        tell(`Slurm holds tasks back (${held}); scontrol release lets them go, --cancel drops them`);
+    } catch (error) {
+      if (!(error instanceof ExecutorError)) throw error;
+      tell(`${error.message}; asking again`);
+    }
+    await delay(pause);
+  }
 }

@@ -104,8 +104,10 @@ export const sweepCommand: CommandModule<object, Arguments> = {
         describe: "print a command for each run that is due, for GNU parallel or anything else",
       }) as never,
   handler: async (args) => {
+    refuseMisplaced(args);
     const { planSweepFile, writePlan } = await import("../run/sweep-plan.ts");
     const { makeFolders } = await import("../run/directory.ts");
+    const { dropLeftovers } = await import("../host/whole-file.ts");
     const { force, results } = args;
     const plan = await planSweepFile(args.file, { seeds: args.seeds, maxRuns: args.maxRuns, sets: args.set });
     const directory = join(results, plan.name);
@@ -113,8 +115,9 @@ export const sweepCommand: CommandModule<object, Arguments> = {
     if (args.dryRun) return list(plan, statuses);
     makeFolders(directory);
     await refuseOther(directory, force);
+    dropLeftovers(directory);
     writePlan(directory, plan);
-    if (args.printCommands) return printCommands(directory, statuses, force);
+    if (args.printCommands) return printCommands(directory, statuses, args);
     if (args.executor === "k8s") return printManifest(directory, plan, args);
     const { announceSweep, concludeSweep } = await import("./sweep-report.ts");
     announceSweep(plan, statuses, force);
@@ -135,6 +138,18 @@ export const sweepCommand: CommandModule<object, Arguments> = {
     if (interruption.signal.aborted) process.exitCode = interruption.exitCode();
   },
 };
+
+/** Flags of one executor that another would not heed: --cancel, of all, would start the sweep here. */
+function refuseMisplaced({ executor, wait, cancel, slurm, manifest }: Arguments): void {
+  const given = [
+    ["--wait", "slurm", wait],
+    ["--cancel", "slurm", cancel],
+    ["--slurm", "slurm", slurm.length > 0],
+    ["--manifest", "k8s", manifest],
+  ] as const;
+  const misplaced = given.find(([, of, isGiven]) => isGiven && of !== executor);
+  if (misplaced !== undefined) throw new UsageError(`${misplaced[0]} goes with --executor ${misplaced[1]}`);
+}
 
 async function stateOf(directory: string, plan: SweepPlan): Promise<RunStatus[]> {
   const { sweepState } = await import("../run/sweep-state.ts");
@@ -177,34 +192,40 @@ async function list(plan: SweepPlan, statuses: readonly RunStatus[]): Promise<vo
   );
 }
 
-async function printCommands(directory: string, statuses: readonly RunStatus[], force: boolean): Promise<void> {
-  const [{ mogeCommand }, { resolve }] = await Promise.all([import("./task.ts"), import("node:path")]);
-  for (const { run, state } of statuses) {
-    if (force || state !== "done")
-      process.stdout.write(`${mogeCommand(["task", resolve(directory), run.id, ...(force ? ["--force"] : [])])}\n`);
+async function printCommands(directory: string, statuses: readonly RunStatus[], args: Arguments): Promise<void> {
+  const [{ mogeCommand, taskFlags }, { resolve }, { dueRuns }] = await Promise.all([
+    import("./task.ts"),
+    import("node:path"),
+    import("../run/sweep.ts"),
+  ]);
+  for (const { id } of dueRuns(statuses, args.force)) {
+    process.stdout.write(`${mogeCommand(["task", resolve(directory), id, ...taskFlags(args)])}\n`);
   }
 }
 
-async function printManifest(
-  directory: string,
-  plan: SweepPlan,
-  { manifest, image, volume }: Arguments,
-): Promise<void> {
-  if (!manifest) {
+async function printManifest(directory: string, plan: SweepPlan, args: Arguments): Promise<void> {
+  if (!args.manifest) {
     throw new UsageError(
       "--executor k8s: this program does not talk to a cluster; add --manifest and pipe it to kubectl apply -f -",
     );
   }
-  const { indexedJob } = await import("../host/executors/kubernetes.ts");
-  const { planFile } = await import("../run/sweep-plan.ts");
-  const { readFileSync } = await import("node:fs");
+  const [{ indexedJob }, { planFile }, { tasksOf }, { taskFlags }, { readFileSync }] = await Promise.all([
+    import("../host/executors/kubernetes.ts"),
+    import("../run/sweep-plan.ts"),
+    import("../run/sweep.ts"),
+    import("./task.ts"),
+    import("node:fs"),
+  ]);
+  const tasks = await tasksOf(plan, plan.runs);
   process.stdout.write(
     indexedJob({
       name: plan.name,
       runs: plan.runs.length,
       plan: readFileSync(planFile(directory), "utf8"),
-      image,
-      volume,
+      image: args.image,
+      volume: args.volume,
+      flags: taskFlags(args),
+      bytes: tasks.reduce((most, { bytes }) => Math.max(most, bytes), 0),
     }),
   );
 }

@@ -2,30 +2,38 @@
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { CommandModule } from "yargs";
+import type { TaskFailure } from "../host/executors/local.ts";
+import { shellWord } from "../host/executors/shell-word.ts";
 import type { PlannedRun, SweepPlan } from "../run/sweep-plan.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { listenForSignals } from "./interruption.ts";
 import { formatOptions } from "./options.ts";
 
-interface Arguments {
+interface Arguments extends TaskFlags {
   directory: string;
   ids: string[];
   plan?: string;
   index?: number;
   count?: number;
   threads: number;
-  force: boolean;
-  parquet: boolean;
-  tensorboard: boolean;
 }
 
 /** A shell command that runs this program again, from anywhere. */
 export const mogeCommand = (words: readonly string[]): string =>
   [process.execPath, resolve(process.argv[1]!), ...words].map(shellWord).join(" ");
 
-/** In single quotes where the shell would see more than a word. */
-export const shellWord = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+interface TaskFlags {
+  readonly force: boolean;
+  readonly parquet: boolean;
+  readonly tensorboard: boolean;
+}
+
+/** What a sweep passes on to the commands of its runs. */
+export const taskFlags = ({ force, parquet, tensorboard }: TaskFlags): string[] => [
+  ...(force ? ["--force"] : []),
+  ...(parquet ? ["--parquet"] : []),
+  ...(tensorboard ? ["--tensorboard"] : []),
+];
 
 export const taskCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
@@ -45,6 +53,7 @@ export const taskCommand: CommandModule<object, Arguments> = {
       .option("force", { type: "boolean", default: false, describe: "run again what is done" })
       .options(formatOptions),
   handler: async ({ directory, ids, plan: file, index, count, threads, force, parquet, tensorboard }) => {
+    const interruption = listenForSignals("stopping after this step");
     const [{ readPlan, writePlan, planFile }, { carryOut }, { existsSync }, { makeFolders }] = await Promise.all([
       import("../run/sweep-plan.ts"),
       import("../run/planned-run.ts"),
@@ -60,7 +69,6 @@ export const taskCommand: CommandModule<object, Arguments> = {
       makeFolders(directory);
       writePlan(directory, plan);
     }
-    const interruption = listenForSignals("stopping after this step");
     const observer = { notice: say, step: () => undefined };
     for (const planned of runs) {
       const attempt = () =>
@@ -82,10 +90,14 @@ export const taskCommand: CommandModule<object, Arguments> = {
       say(
         result.kind === "failed" ? `${planned.id} failed: ${result.failure.message}` : `${planned.id} ${result.kind}`,
       );
-      if (result.kind === "failed") process.exitCode = exitCodes.failed;
+      if (result.kind === "failed") process.exitCode = worse(process.exitCode, result.failure);
     }
   },
 };
+
+/** A scheduler tries again what failed, and leaves alone what would fail the same way again. */
+const worse = (code: typeof process.exitCode, { certain }: TaskFailure): number =>
+  code === exitCodes.failed || certain !== true ? exitCodes.failed : exitCodes.partlyFailed;
 
 const HELD_DELAY_MILLISECONDS = 500;
 

@@ -7,10 +7,11 @@ import { mean } from "../core/statistics.ts";
 import type { TokenSource } from "../data/source.ts";
 import type { Engine, RoutedLayer } from "../engine/engine.ts";
 import { assignmentMetrics } from "../metrics/assignment-metrics.ts";
+import { pairCounts } from "../metrics/co-activation.ts";
 import { loadMetrics } from "../metrics/metrics.ts";
 import { deviceLoad } from "../placement/device-load.ts";
 import { placements } from "../placement/placements.ts";
-import { type Assignment, countLoad, NO_EXPERT } from "../routing/assignment.ts";
+import { countLoad } from "../routing/assignment.ts";
 
 /** One MoE layer under the text of one domain. Metrics are means over the batches. */
 export interface ProbedDomain {
@@ -65,7 +66,9 @@ export function probe(config: RunConfig, engine: Engine, data: TokenSource): Pro
           deviceOf: Array.from(deviceOf),
         };
         layers.set(routed.layer, layer);
-        countTogether(routed.assignment, model.experts, layer.together);
+        pairCounts(routed.assignment, model.experts).forEach((count, pair) => {
+          layer.together[pair]! += count;
+        });
       }
     }
     const lossNatsPerByte = mean(losses);
@@ -119,56 +122,3 @@ const finished = ({ tokens, expertLoad, ...metrics }: LayerTally) => ({
   expertMaxOverMean: mean(metrics.expertMaxOverMean),
   fanOut: mean(metrics.fanOut),
 });
-
-function countTogether({ tokens, slots, experts }: Assignment, count: number, together: Float64Array): void {
-  for (let t = 0; t < tokens; t++) {
-    for (let i = t * slots; i < (t + 1) * slots; i++) {
-      if (experts[i] === NO_EXPERT) continue;
-      for (let j = t * slots; j < (t + 1) * slots; j++) {
-        if (experts[j] !== NO_EXPERT) together[experts[i]! * count + experts[j]!]! += 1;
-      }
-    }
-  }
-}
-
-/**
- * How differently experts are used by the domains: the mean over domains of ½ Σ_e |p(e | domain) − p(e)|, the total
- * variation distance from the domains' mean. 0: every domain uses them alike; near 1: each has experts of its own.
- * @param loads [domains][N]
- */
-export function specialisation(loads: readonly (readonly number[])[]): number {
-  const shares = loads.map((load) => {
-    const total = load.reduce((sum, each) => sum + each, 0);
-    return load.map((each) => each / total);
-  });
-  const pooled = shares[0]!.map((_, expert) => mean(shares.map((share) => share[expert]!)));
-  return mean(shares.map((share) => share.reduce((sum, each, e) => sum + Math.abs(each - pooled[e]!), 0) / 2));
-}
-
-/** Of the pairs of experts that tokens choose, the share that lies on one device. Blind choice: (N/D − 1)/(N − 1). */
-export function togetherOnDevice({ together, deviceOf }: ProbedLayer): number {
-  let same = 0;
-  let all = 0;
-  forEachPair(deviceOf.length, (a, b) => {
-    const count = together[a * deviceOf.length + b]!;
-    all += count;
-    if (deviceOf[a] === deviceOf[b]) same += count;
-  });
-  return same / all;
-}
-
-/** How often the favourite companion of an expert is chosen with it: mean over experts of max_b p(b | a). */
-export function strongestCompanion({ together, deviceOf }: ProbedLayer): number {
-  const experts = deviceOf.length;
-  const strongest = Array.from({ length: experts }, (_, a) => {
-    let most = 0;
-    for (let b = 0; b < experts; b++) if (b !== a) most = Math.max(most, together[a * experts + b]!);
-    const alone = together[a * experts + a]!;
-    return alone === 0 ? undefined : most / alone;
-  });
-  return mean(strongest.filter((each) => each !== undefined));
-}
-
-export function forEachPair(experts: number, visit: (a: number, b: number) => void): void {
-  for (let a = 0; a < experts; a++) for (let b = a + 1; b < experts; b++) visit(a, b);
-}

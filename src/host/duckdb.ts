@@ -36,7 +36,10 @@ const runFiles: Readonly<Record<string, string>> = {
   expert_load: "expert-load.csv",
   device_load: "device-load.csv",
   validation: "validation.csv",
+  saturation: "saturation.csv",
   probe: "probe.csv",
+  probe_experts: "probe-experts.csv",
+  probe_pairs: "probe-pairs.csv",
 };
 
 /**

@@ -1,9 +1,32 @@
 /** Writes single files so that they appear whole or not at all. */
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+
+/** Beside the path, with the name of this process. */
+export const temporaryFor = (path: string): string => `${path}.${hostname()}-${process.pid}.partial`;
+
+/** Removes what processes of this machine left in a folder that were killed while they wrote. */
+export function dropLeftovers(directory: string): void {
+  const own = `.${hostname()}-`;
+  for (const name of readdirSync(directory)) {
+    const [, pid] = /^(\d+)\.partial$/.exec(name.slice(name.lastIndexOf(own) + own.length)) ?? [];
+    if (name.includes(own) && pid !== undefined && !isRunning(Number(pid)))
+      rmSync(join(directory, name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
 
 /** Writes beside the path, waits for the disk, then renames into place. Two processes may do it at once. */
 export function writeWhole(path: string, content: string | Uint8Array): void {
-  const temporary = `${path}.${process.pid}.partial`;
+  const temporary = temporaryFor(path);
   try {
     writeSynced(temporary, content);
     renameSync(temporary, path);
@@ -18,6 +41,16 @@ export function writeSynced(path: string, content: string | Uint8Array): void {
   const descriptor = openSync(path, "w");
   try {
     writeFileSync(descriptor, content);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Returns once what was written to the file by others is on the disk. */
+export function syncFile(path: string): void {
+  const descriptor = openSync(path, "r+");
+  try {
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);

@@ -1,6 +1,6 @@
 /** The table of metrics that need the choices of each token, not the summed load alone. A new one is one entry here. */
 import { type Assignment, NO_EXPERT } from "../routing/assignment.ts";
-import { pairCounts } from "./co-activation.ts";
+import { pairCounts, strongestCompanion } from "./co-activation.ts";
 import type { MetricDescription } from "./metric.ts";
 
 /** Where the experts of an assignment lie, and which of its tokens follow one another. */
@@ -77,20 +77,7 @@ const coActivation: AssignmentMetric = {
   direction: "neither",
   source: "matrix C of OLMoE, arXiv:2409.02060, section 5.2; its row maxima, averaged, are ours",
   column: "co_activation",
-  of(assignment, { deviceOf: { length: experts } }) {
-    const counts = pairCounts(assignment, experts);
-    let total = 0;
-    let used = 0;
-    for (let i = 0; i < experts; i++) {
-      const alone = counts[i * experts + i]!;
-      if (alone === 0) continue;
-      let most = 0;
-      for (let j = 0; j < experts; j++) if (j !== i) most = Math.max(most, counts[i * experts + j]!);
-      total += most / alone;
-      used++;
-    }
-    return total / used;
-  },
+  of: (assignment, { deviceOf: { length: experts } }) => strongestCompanion(pairCounts(assignment, experts), experts),
 };
 
 const sameDevicePairs: AssignmentMetric = {

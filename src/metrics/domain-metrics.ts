@@ -3,6 +3,7 @@
  * A new one is one entry here.
  */
 import { log } from "../core/elementary.ts";
+import { mean } from "../core/statistics.ts";
 import { type Choice, NO_EXPERT } from "../routing/assignment.ts";
 import type { MetricDescription } from "./metric.ts";
 
@@ -46,6 +47,21 @@ export function domainShares(batch: DomainBatch): Float64Array {
   const tokensOf = new Float64Array(domainLoads(batch).length / experts);
   for (let t = 0; t < choice.tokens; t++) tokensOf[domains[t]!] = tokensOf[domains[t]!]! + 1;
   return domainLoads(batch).map((load, i) => load / tokensOf[Math.floor(i / experts)]!);
+}
+
+/**
+ * How differently the domains use the experts: the mean over domains of ½ Σ_e |p(e | domain) − p(e)|, the total
+ * variation distance from the domains' mean. 0: all use them alike; near 1: each has experts of its own. Unlike the
+ * metrics of the table it weighs all domains alike, however many tokens of each were seen.
+ * @param loads [domains][N] assignments
+ */
+export function domainVariation(loads: readonly (readonly number[])[]): number {
+  const shares = loads.map((load) => {
+    const total = load.reduce((sum, each) => sum + each, 0);
+    return load.map((each) => each / total);
+  });
+  const pooled = shares[0]!.map((_, expert) => mean(shares.map((share) => share[expert]!)));
+  return mean(shares.map((share) => share.reduce((sum, each, e) => sum + Math.abs(each - pooled[e]!), 0) / 2));
 }
 
 interface Marginals {

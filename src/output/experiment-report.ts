@@ -4,6 +4,7 @@ import type { Claim, Row, Tables } from "../experiment/experiment.ts";
 import { writeWhole } from "../host/whole-file.ts";
 import { csvText } from "./csv.ts";
 import type { DescribedFigure } from "./figures/experiment-figures.ts";
+import { figureRows } from "./figures/figure-rows.ts";
 import { writeFigure } from "./figures/render.ts";
 
 /** By file name; each says in its description what it shows, for readers who cannot see it. */
@@ -38,13 +39,17 @@ export function checkClaims<T extends Tables>(claims: readonly Claim<T>[], table
 }
 
 /**
- * Writes `<table>.csv`, `<figure>.svg`, `<figure>.png` and `summary.md`. A claim that does not hold is published like
+ * Writes `<table>.csv`, `<figure>.svg`, `.png` and `.csv`, and `summary.md`. A figure that is called like a table shows
+ * that table. A claim that does not hold is published like
  * one that does.
  */
 export async function writeExperiment(directory: string, page: ExperimentPage, tables: Tables): Promise<void> {
   const written = Object.entries(tables).filter(([, rows]) => rows.length > 0);
   for (const [table, rows] of written) writeWhole(join(directory, `${table}.csv`), tableText(rows));
-  for (const [name, figure] of Object.entries(page.figures)) await writeFigure(directory, name, figure);
+  for (const [name, figure] of Object.entries(page.figures)) {
+    await writeFigure(directory, name, figure);
+    if (tables[name] === undefined) writeWhole(join(directory, `${name}.csv`), tableText(figureRows(figure)));
+  }
   const paragraphs = [
     `# ${page.title}`,
     page.question,
@@ -60,7 +65,8 @@ export async function writeExperiment(directory: string, page: ExperimentPage, t
 const claimLine = ({ text, holds, found }: CheckedClaim) =>
   `- ${holds ? "✓" : "✗"} ${text}${found === undefined ? "" : ` (${found})`}`;
 
+/** Columns in order of first appearance. */
 export function tableText(rows: readonly Row[]): string {
-  const header = Object.keys(rows[0] ?? {});
+  const header = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return csvText([header, ...rows.map((row) => header.map((column) => row[column]))]);
 }

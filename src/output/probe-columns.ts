@@ -1,6 +1,6 @@
 /** The CSV files of what trained routers do with each domain, written when a variant with a `probe` section finishes. */
 import type { Probe, ProbedDomain, ProbedLayer } from "../experiment/probe.ts";
-import { forEachPair } from "../experiment/probe.ts";
+import { forEachPair } from "../metrics/co-activation.ts";
 import type { Column } from "./columns.ts";
 import type { Cell } from "./csv.ts";
 

@@ -1,13 +1,14 @@
 /** What a sweep came to: `runs.csv`, one row a run that is done, with what it varied and what it measured. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { mean } from "../core/statistics.ts";
 import type { Row } from "../experiment/experiment.ts";
-import { forEachPair, specialisation, strongestCompanion, togetherOnDevice } from "../experiment/probe.ts";
 import { writeWhole } from "../host/whole-file.ts";
-import { type CsvRow, readCsv } from "../output/csv.ts";
+import { forEachPair, strongestCompanion, togetherOnDevice } from "../metrics/co-activation.ts";
+import { domainVariation } from "../metrics/domain-metrics.ts";
+import { type CsvRow, cellText, readCsv } from "../output/csv.ts";
 import { tableText } from "../output/experiment-report.ts";
-import { parquetOf } from "../output/parquet.ts";
+import { parquetOf, writeCombined } from "../output/parquet.ts";
 import { runsFolder } from "./planned-run.ts";
 import type { PlannedRun, SweepPlan } from "./sweep-plan.ts";
 import type { RunStatus } from "./sweep-state.ts";
@@ -53,7 +54,7 @@ function probeFigures(run: string): Row {
   const experts = readCsv(join(run, "probe-experts.csv"));
   if (experts.length === 0) return {};
   const layers = groupBy(experts, "layer").map((rows) =>
-    specialisation(groupBy(rows, "domain").map((own) => own.map((row) => Number(row["assignments"])))),
+    domainVariation(groupBy(rows, "domain").map((own) => own.map((row) => Number(row["assignments"])))),
   );
   const devices = groupBy(readCsv(join(run, "expert-load.csv")), "layer")[0] ?? [];
   const deviceOf = groupBy(devices, "expert").map((rows) => Number(rows[0]!["device"]));
@@ -69,12 +70,12 @@ function probeFigures(run: string): Row {
     groupBy(own, "expert").forEach((of, expert) => {
       together[expert * deviceOf.length + expert] = of.reduce((sum, row) => sum + Number(row["assignments"]), 0);
     });
-    return { layer, together, deviceOf };
+    return together;
   });
   return {
     specialisation: mean(layers),
-    together_on_device: mean(pairs.map(togetherOnDevice)),
-    strongest_companion: mean(pairs.map(strongestCompanion)),
+    together_on_device: mean(pairs.map((counts) => togetherOnDevice(counts, deviceOf))),
+    strongest_companion: mean(pairs.map((counts) => strongestCompanion(counts, deviceOf.length))),
   };
 }
 
@@ -89,9 +90,33 @@ export function groupBy(rows: readonly CsvRow[], column: string): CsvRow[][] {
   return [...groups.values()];
 }
 
-/** Writes `runs.csv`, and `runs.parquet` on request. */
-export async function writeRuns(directory: string, rows: readonly Row[], parquet: boolean): Promise<void> {
-  const path = join(directory, "runs.csv");
-  writeWhole(path, tableText(rows));
-  if (parquet) writeWhole(join(directory, "runs.parquet"), await parquetOf(readCsv(path)));
+/** Writes `runs.csv`; on request Parquet files, too. */
+export async function writeRuns(
+  directory: string,
+  plan: SweepPlan,
+  rows: readonly Row[],
+  parquet: boolean,
+): Promise<void> {
+  writeWhole(join(directory, "runs.csv"), tableText(rows));
+  if (parquet) await writeTables(directory, plan, rows);
+}
+
+/** Writes `runs.parquet`, and one file for each table of the runs, with what tells a run from the others in front. */
+export async function writeTables(directory: string, plan: SweepPlan, rows: readonly Row[]): Promise<void> {
+  writeWhole(join(directory, "runs.parquet"), await parquetOf(readCsv(join(directory, "runs.csv"))));
+  const done = new Set(rows.map(({ run }) => run));
+  const runs = plan.runs.filter(({ id }) => done.has(id));
+  const folder = ({ id }: PlannedRun) => join(runsFolder(directory), id);
+  const files = new Set(runs.flatMap((run) => readdirSync(folder(run)).filter((name) => name.endsWith(".csv"))));
+  for (const file of files) {
+    const having = runs.filter((run) => existsSync(join(folder(run), file)));
+    const tables = having.map((run) => () => withSettings(settingCells(plan, run), readCsv(join(folder(run), file))));
+    await writeCombined(join(directory, file.replace(/csv$/, "parquet")), tables);
+  }
+}
+
+/** A run knows its variant by its own id. */
+function withSettings(settings: Row, rows: readonly CsvRow[]): CsvRow[] {
+  const cells = Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, cellText(value)]));
+  return rows.map(({ variant: _, ...row }) => ({ ...cells, ...row }));
 }

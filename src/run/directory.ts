@@ -3,7 +3,7 @@
  *
  * Nothing complete is ever overwritten without being told to, and a lock keeps two processes off the same run.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeWhole } from "../host/whole-file.ts";
 import { assertHeld, cannotWrite, type Lock, releaseLock, takeLock } from "./lock.ts";
@@ -50,7 +50,17 @@ export function claimRunDirectory(results: string, name: string, configText: str
     return { partial, final, resumes, force, lock };
   } catch (error) {
     releaseLock(lock);
+    dropIfEmpty(partial);
     throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? cannotWrite(partial, error) : error;
+  }
+}
+
+/** Another process has completed the run, and nothing is in the folder that was made to wait for it. */
+function dropIfEmpty(partial: string): void {
+  try {
+    rmdirSync(partial);
+  } catch {
+    // it is not, or gone
   }
 }
 
@@ -84,7 +94,10 @@ export function completeRunDirectory(directory: RunDirectory, version: string, s
   releaseLock(lock);
   renameSync(partial, final); // fails on a directory that is not empty, so it never overwrites
   sync(dirname(final));
-  releaseLock({ ...lock, path: join(final, "lock") });
+  // Whoever waited at the door in that moment finds the result, and what it brought is of no use.
+  for (const name of readdirSync(final)) {
+    if (name === "lock" || name.endsWith(".partial")) rmSync(join(final, name), { force: true });
+  }
   rmSync(old, { recursive: true, force: true });
 }
 

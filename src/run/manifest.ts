@@ -28,6 +28,9 @@ interface Manifest {
 
 export const isMarkedComplete = (directory: string): boolean => existsSync(join(directory, MANIFEST));
 
+/** Takes the mark from a directory that turned out not to be whole. */
+export const unmark = (directory: string): void => rmSync(join(directory, MANIFEST), { force: true });
+
 /** Marks a directory complete once all of its files are on the disk. Only one process can. */
 export function markComplete(directory: string, version: string): void {
   const files = stableFilesIn(directory).map((name) => {

@@ -6,6 +6,7 @@ import type { RunConfig } from "../config/schema.ts";
 import type { TaskFailure } from "../host/executors/local.ts";
 import type { Formats } from "../output/run-writer.ts";
 import { forgetFailure, recordFailure } from "./failure-record.ts";
+import { isLocked } from "./lock.ts";
 import { damageOf } from "./manifest.ts";
 import { RunRefusedError } from "./refusal.ts";
 import { type RunObserver, run } from "./runner.ts";
@@ -75,9 +76,14 @@ export async function carryOut(
   }
 }
 
-/** Leaves error.json and a line in the log of a run that failed, in the folder of what it had written. */
+/**
+ * Leaves error.json and a line in the log of a run that failed, in the folder of what it had written; unless another
+ * process is at it by now, or has completed it.
+ */
 export function noteFailure(directory: string, id: string, failure: TaskFailure, attempts: number): void {
-  const partial = `${join(runsFolder(directory), id)}.partial`;
+  const final = join(runsFolder(directory), id);
+  const partial = `${final}.partial`;
+  if (existsSync(final) || isLocked(partial)) return;
   try {
     mkdirSync(partial, { recursive: true });
   } catch {

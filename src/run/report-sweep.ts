@@ -38,7 +38,7 @@ export async function reportSweep(
   statuses: readonly RunStatus[],
   { parquet, page: isWanted }: { readonly parquet: boolean; readonly page: boolean },
 ): Promise<void> {
-  if (!isWanted) return writeRuns(directory, collectRuns(directory, plan, statuses), parquet);
+  if (!isWanted) return writeRuns(directory, plan, collectRuns(directory, plan, statuses), parquet);
   const done = statuses.filter(({ state }) => state === "done").length;
   const few = done <= MOST_CURVES;
   const compared = quantities.map(({ column }) => column);
@@ -60,7 +60,7 @@ export async function reportSweep(
     ],
     claims: [],
     figures,
-    command: `moge sweep ${plan.name}.yaml`,
+    command: plan.command ?? `moge sweep ${plan.name}.yaml`,
   };
   const { runs, means } = tables;
   await writeExperiment(directory, page, { means });
@@ -69,7 +69,7 @@ export async function reportSweep(
     config: stringify({ base: plan.base, variants: plan.variants, runs: plan.runs.length }),
     compared: [...plan.axes.filter((axis) => axis !== "seed"), ...compared],
   });
-  await writeRuns(directory, runs, parquet);
+  await writeRuns(directory, plan, runs, parquet);
 }
 
 const nothing: TrainedTables = { runs: [], means: [], curves: [], domains: [], experts: [], pairs: [] };

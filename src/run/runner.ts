@@ -22,6 +22,7 @@ import {
 } from "./directory.ts";
 import { ERROR_FILE } from "./failure-record.ts";
 import { assertHeld, keepAlive } from "./lock.ts";
+import { unmark } from "./manifest.ts";
 import { planVariant, trainingSteps } from "./plan.ts";
 import { probeRouters } from "./probe-routers.ts";
 import { programVersion } from "./program-version.ts";
@@ -71,6 +72,7 @@ export async function run(request: RunRequest, observer: RunObserver, signal: Ab
   const stopSigns = keepAlive(directory.lock);
   try {
     if (isComplete(directory)) return complete(directory);
+    unmark(directory.partial);
     const outcome = await runIn(directory, request, sources, observer, signal);
     if (outcome.kind === "interrupted") releaseRunDirectory(directory);
     return outcome;

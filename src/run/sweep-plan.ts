@@ -12,6 +12,7 @@ import type { RunConfig } from "../config/schema.ts";
 import { identityText } from "../experiment/identity.ts";
 import { type ReadSweep, readSweepFile } from "../experiment/sweep-file.ts";
 import { countPoints, isExcluded, type Settings, sweepPoints } from "../experiment/sweep-points.ts";
+import { shellWord } from "../host/executors/shell-word.ts";
 import { packageDirectory } from "../host/package-directory.ts";
 import { configText, readConfigLayers } from "../host/read-config.ts";
 import { writeWhole } from "../host/whole-file.ts";
@@ -36,6 +37,8 @@ export interface SweepPlan {
   readonly moge: string;
   readonly name: string;
   readonly description?: string;
+  /** What was typed to make it, where its name alone does not say. */
+  readonly command?: string;
   readonly base: Tree;
   readonly variants: readonly { readonly name: string; readonly tree: Tree }[];
   /** Dotted key → where it was written: of the base, of each variant, of the sweep file's own. */
@@ -72,8 +75,19 @@ export async function planSweepFile(path: string, options: PlanOptions): Promise
   const read = readSweepFile(text, path);
   const beside = join(dirname(path), read.file.base);
   const base = existsSync(beside) ? beside : read.file.base;
-  return planSweep(read, await readConfigLayers(base, options.sets), options);
+  return {
+    ...planSweep(read, await readConfigLayers(base, options.sets), options),
+    command: commandFor(path, options),
+  };
 }
+
+const commandFor = (path: string, { sets, seeds }: PlanOptions): string =>
+  [
+    "moge sweep",
+    shellWord(path),
+    ...sets.map((set) => `--set ${shellWord(set)}`),
+    ...(seeds === undefined ? [] : [`--seeds ${seeds}`]),
+  ].join(" ");
 
 /** @throws ConfigError with every problem found */
 export function planSweep({ file, layer }: ReadSweep, config: ConfigLayers, options: PlanOptions): SweepPlan {

@@ -10,6 +10,7 @@ import { scatterFigure } from "../../src/output/figures/experiment-figures.ts";
 import { figureRows } from "../../src/output/figures/figure-rows.ts";
 import { writeFigure } from "../../src/output/figures/render.ts";
 import { reportPage } from "../../src/output/report/html.ts";
+import { skipAloud } from "../skip.ts";
 import { openBrowser } from "./chromium.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -24,6 +25,7 @@ function someRuns(count: number): Row[] {
     validation_loss_nats_per_byte: 2 + random.uniform(),
     imbalance_score_mean: i % 10 === 3 ? undefined : random.uniform(),
     simulated_step_seconds: 0.02 + 0.01 * random.uniform(),
+    parameters: 1000,
   }));
 }
 
@@ -73,10 +75,7 @@ describe("report.html in a browser", function () {
   let address: string;
   before(async function () {
     const opened = await openBrowser();
-    if (typeof opened === "string") {
-      console.log(`      skipped: no browser here (${opened})`);
-      return this.skip();
-    }
+    if (typeof opened === "string") skipAloud(this, `no browser here (${opened})`);
     browser = opened;
     folder = mkdtempSync(join(tmpdir(), "moge-report-"));
     address = await report(folder, someRuns(40));
@@ -131,6 +130,25 @@ describe("report.html in a browser", function () {
       });
     }
   }
+
+  it("has on paper no controls, and of the table what names a run and what is compared", async () => {
+    const page = await browser.newPage();
+    await page.emulateMedia({ media: "print" });
+    await page.goto(address);
+    const shown = await page.locator("table.runs thead th:visible").allInnerTexts();
+    expect(shown.map((text) => text.split("\n")[0])).to.deep.equal([
+      "run",
+      "variant",
+      "seed",
+      "validation loss nats per byte",
+      "imbalance score mean",
+      "step seconds",
+    ]);
+    expect(await page.locator("button.copy:visible, button.save:visible, table.runs input:visible").count()).to.equal(
+      0,
+    );
+    await page.close();
+  });
 
   it("shows text as text", async () => {
     const { page } = await visit(address);

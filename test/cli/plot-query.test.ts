@@ -1,10 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
+import { parquetReadObjects } from "hyparquet";
 import { readCsv } from "../../src/output/csv.ts";
+import { skipAloud } from "../skip.ts";
 import { tinyText } from "../tiny-config.ts";
 
 const program = resolve("dist/src/cli/main.js");
@@ -96,11 +98,36 @@ describe("moge plot and moge query", () => {
     });
   }
 
+  it("makes one Parquet file of each table of all runs, with what tells them apart", async () => {
+    expect(moge("report", "results/small", "--parquet", "--no-report").status).to.equal(0);
+    expect(existsSync(join(folder, "results", "small", "report.html"))).to.equal(false);
+    const bytes = readFileSync(join(folder, "results", "small", "steps.parquet"));
+    const rows = (await parquetReadObjects({ file: Uint8Array.from(bytes).buffer })) as Record<string, unknown>[];
+    const runs = readCsv(join(folder, "results", "small", "runs.csv"));
+    expect(Object.keys(rows[0]!).slice(0, 4)).to.deep.equal(["run", "variant", "seed", "step"]);
+    const expected = runs.flatMap(({ run, variant, seed }) =>
+      readCsv(join(folder, "results", "small", "runs", run!, "steps.csv")).map(
+        ({ step, training_loss_nats_per_byte }) => ({
+          run,
+          variant,
+          seed: Number(seed),
+          step: Number(step),
+          training_loss_nats_per_byte: Number(training_loss_nats_per_byte),
+        }),
+      ),
+    );
+    const found = rows.map(({ run, variant, seed, step, training_loss_nats_per_byte }) => ({
+      run,
+      variant,
+      seed,
+      step,
+      training_loss_nats_per_byte,
+    }));
+    expect(found).to.deep.equal(expected);
+  });
+
   it("answers SQL over all runs, each table with its result and run", function () {
-    if (!hasDuckDb) {
-      console.log("      skipped: @duckdb/node-api is not installed");
-      this.skip();
-    }
+    if (!hasDuckDb) skipAloud(this, "@duckdb/node-api is not installed");
     const counts = JSON.parse(
       moge(
         "query",

@@ -8,6 +8,7 @@ import { loadMetrics } from "../../src/metrics/metrics.ts";
 import { deviceLoad } from "../../src/placement/device-load.ts";
 import { placements } from "../../src/placement/placements.ts";
 import { countLoad } from "../../src/routing/assignment.ts";
+import { skipAloud } from "../skip.ts";
 import { npyBytes } from "./npy-bytes.ts";
 
 const parse = (text: string, sizes?: RecordedSizes) => parseRecorded("f", new TextEncoder().encode(text), sizes);
@@ -112,7 +113,7 @@ describe("recorded routing", () => {
 
   it("of real models gives the figures that are known of them: ESFT, 26 layers of DeepSeek-V2-Lite", function () {
     const folder = "../shared/traces/esft-deepseek-v2-lite";
-    if (!existsSync(folder)) this.skip();
+    if (!existsSync(folder)) skipAloud(this, `${folder} is absent`);
     const known = { law: [3.52, 1.39], translation: [5.62, 1.69] };
     for (const [domain, figures] of Object.entries(known)) {
       const ratios = Array.from({ length: 26 }, (_, i) => {

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { expect } from "chai";
 import { openTfjsEngine } from "../../src/host/tfjs-engine.ts";
+import { skipAloud } from "../skip.ts";
 import { smallRun } from "./small-run.ts";
 
 const hasTensorflow = (() => {
@@ -21,14 +22,14 @@ describe("tfjs backends", () => {
   });
 
   it("falls back from the optional one to wasm and says why", async function () {
-    if (hasTensorflow) this.skip();
+    if (hasTensorflow) skipAloud(this, "@tensorflow/tfjs-node is installed");
     expect((await open("auto")).description).to.equal(
       "tfjs, backend wasm (tensorflow: package @tensorflow/tfjs-node is not installed)",
     );
   });
 
   it("refuses in one line to run on a named backend that cannot", async function () {
-    if (hasTensorflow) this.skip();
+    if (hasTensorflow) skipAloud(this, "@tensorflow/tfjs-node is installed");
     const failure = await open("tensorflow").catch((error: Error) => error);
     expect(failure).to.be.instanceOf(Error);
     expect((failure as Error).message)

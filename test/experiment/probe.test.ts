@@ -1,38 +1,11 @@
 import { expect } from "chai";
-import { probe, specialisation, strongestCompanion, togetherOnDevice } from "../../src/experiment/probe.ts";
+import { probe } from "../../src/experiment/probe.ts";
 import { openData } from "../../src/host/open-data.ts";
 import { openEngine } from "../../src/host/open-engine.ts";
+import { togetherOnDevice } from "../../src/metrics/co-activation.ts";
 import { tinyConfig } from "../tiny-config.ts";
 
 describe("the probe of trained routers", () => {
-  it("measures specialisation: 0 where domains use experts alike, 1/2 where two domains have experts of their own", () => {
-    expect(
-      specialisation([
-        [1, 2, 3, 4],
-        [2, 4, 6, 8],
-      ]),
-    ).to.be.closeTo(0, 1e-15);
-    expect(
-      specialisation([
-        [5, 5, 0, 0],
-        [0, 0, 1, 1],
-      ]),
-    ).to.equal(0.5);
-    expect(
-      specialisation([
-        [3, 1],
-        [1, 3],
-      ]),
-    ).to.equal(0.25);
-  });
-
-  it("counts what is chosen together", () => {
-    const together = Float64Array.from([4, 3, 1, 0, 3, 4, 0, 1, 1, 0, 2, 1, 0, 1, 1, 2]);
-    const layer = { layer: 0, together, deviceOf: [0, 0, 1, 1] };
-    expect(togetherOnDevice(layer)).to.be.closeTo(4 / 6, 1e-15); // (3 + 1) of 3 + 1 + 0 + 0 + 1 + 1
-    expect(strongestCompanion(layer)).to.be.closeTo((3 / 4 + 3 / 4 + 1 / 2 + 1 / 2) / 4, 1e-15);
-  });
-
   it("learns nothing, moves no bias, adds up, and finds MoGE balanced on every domain", async () => {
     const config = tinyConfig("moge", "probe.batches=3", "balance=[{rule: loss-free-bias, rate: 0.1}]");
     const engine = await openEngine(config);
@@ -53,13 +26,13 @@ describe("the probe of trained routers", () => {
       const losses = engine.evaluate(data.validation(index, 12));
       expect(each.lossNatsPerByte).to.be.closeTo(losses.reduce((sum, loss) => sum + loss, 0) / losses.length, 1e-5);
     }
-    for (const { layer, together } of found.layers) {
+    for (const { layer, together, deviceOf } of found.layers) {
       const loads = found.domains.filter((each) => each.layer === layer);
       for (let expert = 0; expert < experts; expert++) {
         const load = loads.reduce((sum, each) => sum + each.expertLoad[expert]!, 0);
         expect(together[expert * experts + expert]).to.equal(load);
       }
-      expect(togetherOnDevice(found.layers[0]!)).to.equal(0);
+      expect(togetherOnDevice(together, deviceOf)).to.equal(0);
     }
     engine.close();
   });

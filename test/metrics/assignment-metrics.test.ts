@@ -5,7 +5,7 @@ import {
   type AssignmentMetricName,
   assignmentMetrics,
 } from "../../src/metrics/assignment-metrics.ts";
-import { coActivation } from "../../src/metrics/co-activation.ts";
+import { coActivation, strongestCompanion, togetherOnDevice } from "../../src/metrics/co-activation.ts";
 import { type Assignment, NO_EXPERT } from "../../src/routing/assignment.ts";
 import { type Batch, batches, expertsOf, isNear, tokensOf } from "./slow-batch.ts";
 
@@ -96,6 +96,11 @@ for (const [name, metric] of Object.entries<AssignmentMetric>(assignmentMetrics)
         if (!isNear(value, expected)) expect(value).to.equal(expected);
       }),
     );
+  });
+  it("is summed up from the counts of pairs", () => {
+    const together = Float64Array.from([4, 3, 1, 0, 3, 4, 0, 1, 1, 0, 2, 1, 0, 1, 1, 2]);
+    expect(togetherOnDevice(together, [0, 0, 1, 1])).to.be.closeTo(4 / 6, 1e-15); // (3 + 1) of 3 + 1 + 0 + 0 + 1 + 1
+    expect(strongestCompanion(together, 4)).to.be.closeTo((3 / 4 + 3 / 4 + 1 / 2 + 1 / 2) / 4, 1e-15);
   });
 }
 

@@ -2,7 +2,7 @@
 import { expect } from "chai";
 import fc from "fast-check";
 import { type ComparisonMetric, comparisonMetrics } from "../../src/metrics/comparison-metrics.ts";
-import { type DomainMetric, domainMetrics, domainShares } from "../../src/metrics/domain-metrics.ts";
+import { type DomainMetric, domainMetrics, domainShares, domainVariation } from "../../src/metrics/domain-metrics.ts";
 import { dropMetrics } from "../../src/metrics/drop-metrics.ts";
 import { inspectRouting, measureRouting } from "../../src/metrics/routing-metrics.ts";
 import { scoreMetrics } from "../../src/metrics/score-metrics.ts";
@@ -68,6 +68,27 @@ describe("score metrics", () => {
 });
 
 describe("domain metrics", () => {
+  it("vary by 0 where all use the experts alike, by 1/2 where two domains have experts of their own", () => {
+    expect(
+      domainVariation([
+        [1, 2, 3, 4],
+        [2, 4, 6, 8],
+      ]),
+    ).to.be.closeTo(0, 1e-15);
+    expect(
+      domainVariation([
+        [5, 5, 0, 0],
+        [0, 0, 1, 1],
+      ]),
+    ).to.equal(0.5);
+    expect(
+      domainVariation([
+        [3, 1],
+        [1, 3],
+      ]),
+    ).to.equal(0.25);
+  });
+
   const of = (choice: Assignment, domains: readonly number[], experts = 4) =>
     Object.values(domainMetrics).map((metric: DomainMetric) => metric.of({ choice, domains, experts }));
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { experiment, figures } from "../../experiments/imbalance-distribution.ts";
+import { readCsv } from "../../src/output/csv.ts";
 import { checkClaims, type ExperimentFigures, writeExperiment } from "../../src/output/experiment-report.ts";
 import { scratchDirectory } from "./scratch.ts";
 
@@ -42,6 +43,12 @@ describe("output/experiment-report", () => {
     await writeExperiment(directory, page(figures(tables)), tables);
     expect(readFileSync(join(directory, "summary.md"), "utf8")).to.contain("](imbalance-score.svg)\n");
     expect(existsSync(join(directory, "imbalance-score.png"))).to.equal(true);
+    const rows = readCsv(join(directory, "imbalance-score.csv"));
+    const bars = rows.filter(({ probability }) => probability !== "");
+    expect(
+      bars.map(({ choice, probability }) => ({ choice, probability: Number(probability) })),
+      "what its bars show",
+    ).to.deep.equal(tables.histogram.map(({ choice, probability }) => ({ choice, probability })));
     const bare = scratch();
     await writeExperiment(bare, page({}), tables);
     expect(claims.map(({ text }) => text)).to.deep.equal(experiment.claims.map(({ text }) => text));

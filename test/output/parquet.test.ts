@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { parquetReadObjects } from "hyparquet";
 import { readCsv } from "../../src/output/csv.ts";
-import { parquetOf, writeParquet } from "../../src/output/parquet.ts";
+import { parquetOf, writeCombined, writeParquet } from "../../src/output/parquet.ts";
 import { usualShape, writeFakeRun } from "./fake-run.ts";
 import { scratchDirectory } from "./scratch.ts";
 
@@ -30,6 +30,27 @@ describe("output/parquet", () => {
       );
       expect(read, name).to.deep.equal(expected);
     }
+  });
+
+  it("puts tables below one another, each column of the type that holds all of it, absent where a table lacks it", async () => {
+    const path = join(scratch(), "all.parquet");
+    const tables = [
+      [{ a: "1", b: "x" }],
+      [],
+      [
+        { a: "0.5", c: "" },
+        { a: "2", c: "7" },
+      ],
+    ];
+    await writeCombined(
+      path,
+      tables.map((rows) => () => rows as never),
+    );
+    expect(await readBack(readFileSync(path))).to.deep.equal([
+      { a: 1, b: "x", c: null },
+      { a: 0.5, b: null, c: null },
+      { a: 2, b: null, c: 7 },
+    ]);
   });
 
   it("keeps a column as text as soon as one cell is none", async () => {

@@ -114,6 +114,10 @@ describe("a run on disk", () => {
       "a damaged checkpoint",
       (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-5 and nonsense"),
     ],
+    [
+      "a checkpoint of another version",
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-4 and whatever it held"),
+    ],
     ["a checkpoint cut short", (partial: string) => truncateSync(join(partial, "checkpoint.bin"), 2000)],
     ["a result file cut short", (partial: string) => truncateSync(join(partial, "layers.csv"), 10)],
   ] as const) {

@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
 import { ranges, sliceOf } from "../../src/host/executors/slurm.ts";
+import { skipAloud } from "../skip.ts";
 import { bytesOfTree } from "../sweep/tree-bytes.ts";
 import { tinyText } from "../tiny-config.ts";
 import { type Cluster, startCluster, whyNoCluster } from "./cluster.ts";
@@ -14,7 +15,7 @@ const program = resolve("dist/src/cli/main.js");
 const sweepText = `
 name: queued
 base: tiny.yaml
-set: { training.steps: 3000, record.checkpointEvery: 100, record.every: 100, record.validationEvery: 400 }
+set: { training.steps: 800, record.checkpointEvery: 50, record.every: 100, record.validationEvery: 400 }
 grid: { training.learningRate: [1.0e-3, 3.0e-3] }
 seeds: 3
 `;
@@ -37,17 +38,14 @@ describe("slices of a sweep", () => {
 });
 
 describe("a sweep by a real Slurm", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   let folder: string;
   let cluster: Cluster;
 
   before(async function () {
     const reason = whyNoCluster();
-    if (reason !== undefined) {
-      console.log(`      skipped: no Slurm here (${reason})`);
-      this.skip();
-    }
-    folder = mkdtempSync(join(tmpdir(), "moge-queue-"));
+    if (reason !== undefined) skipAloud(this, `no Slurm here (${reason})`);
+    folder = mkdtempSync(join(tmpdir(), "moge 100% queue-"));
     writeFileSync(join(folder, "tiny.yaml"), tinyText);
     writeFileSync(join(folder, "sweep.yaml"), sweepText);
     cluster = await startCluster();
@@ -59,103 +57,141 @@ describe("a sweep by a real Slurm", function () {
 
   const moge = (...args: string[]) =>
     spawnSync(process.execPath, [program, ...args], { cwd: folder, env: cluster.environment, encoding: "utf8" });
-  const slurm = (name: string, ...args: string[]) =>
-    execFileSync(name, args, { env: cluster.environment, encoding: "utf8" });
+  const queued = (...parts: string[]) => join(folder, "queued", "queued", ...parts);
+  const wait = ["sweep", "sweep.yaml", "--results", "queued", "--executor", "slurm", "--wait"];
 
   it("ends with the bytes of a local one, though a task, and then the node's daemon, are killed and one is told to save", async () => {
     expect(moge("sweep", "sweep.yaml", "--results", "local", "--progress", "none").status).to.equal(0);
-    const child = spawn(
-      process.execPath,
-      [program, "sweep", "sweep.yaml", "--results", "queued", "--executor", "slurm", "--wait"],
-      { cwd: folder, env: cluster.environment, stdio: ["ignore", "ignore", "pipe"] },
-    );
+    const child = spawn(process.execPath, [program, ...wait], {
+      cwd: folder,
+      env: cluster.environment,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     const end = endOf(child);
 
-    const first = await runningTask();
+    const first = await caughtTask([]);
     process.kill(first.pid, "SIGKILL");
-    const second = await runningTask(first.index);
-    slurm("scancel", "--signal=USR2", "--batch", `1_${second.index}`);
-    await waitFor(() => logOf(second.index).includes("stopping after this step"));
-    await runningTask(second.index);
-    expect(moge("status", join("queued", "queued")).stdout).to.match(/running/);
+
+    const second = await caughtTask([first.index]);
+    const telling = spawn("scancel", ["--signal=USR2", "--batch", `1_${second.index}`], {
+      env: cluster.environment,
+      stdio: "ignore",
+    });
+    await waitFor("the batch shell to pass the signal on", () => awaits(second.pid, "SIGUSR2"));
+    telling.kill(); // it may ask on and on, though the signal is there
+    process.kill(second.pid, "SIGCONT");
+    await waitFor("the task to save", () => logOf(second.index).includes("stopping after this step"));
+
+    const third = await caughtTask([first.index, second.index]);
+    const status = moge("status", queued());
+    expect(status.stdout).to.match(/running/);
+    expect(status.stdout).to.match(/^Slurm: \d+ running, \d+ waiting( \(tasks: .+\))?$/m);
+    expect(status.stdout).to.include("Slurm keeps no accounts here; why a task ended is in its log");
     await cluster.killNode();
-    await delay(1000);
+    process.kill(third.pid, "SIGCONT");
+    await waitFor("the run to end without the daemon", () => existsSync(queued("runs", third.id)));
     await cluster.startNode();
 
     const { code, said } = await end;
     expect(said).to.include("12 done");
     expect(code).to.equal(0);
-    const [local, queued] = ["local", "queued"].map((results) => bytesOfTree(join(folder, results, "queued")));
-    expect(queued).to.deep.equal(local);
-    expect(restartsOf(first.index)).to.be.at.least(1);
-    expect(restartsOf(second.index)).to.be.at.least(1);
+    expect(bytesOfTree(queued())).to.deep.equal(bytesOfTree(join(folder, "local", "queued")));
+    expect(beginnings(first.index), "begun again after it was killed").to.be.at.least(1);
+    expect(beginnings(second.index), "gone on with after it had saved").to.be.at.least(1);
+    expect(readFileSync(queued("slurm", `1_${first.index}.failures`), "utf8")).to.equal("137\n");
+    expect(existsSync(queued("slurm", `1_${second.index}.failures`)), "saving is no failure").to.equal(false);
   });
 
-  it("submits nothing when all is done, and again what is missing", async () => {
-    const again = moge("sweep", "sweep.yaml", "--results", "queued", "--executor", "slurm", "--wait");
+  it("submits nothing when all is done, and again what is missing", () => {
+    const again = moge(...wait);
     expect(again.stderr).to.include("12 runs, 12 done already, 0 to run");
     expect(submissions()).to.have.length(1);
-    const runs = join(folder, "queued", "queued", "runs");
-    const [lost] = readdirSync(runs);
-    rmSync(join(runs, lost!), { recursive: true });
-    const one = moge("sweep", "sweep.yaml", "--results", "queued", "--executor", "slurm", "--wait");
+    const [lost] = readdirSync(queued("runs"));
+    rmSync(queued("runs", lost!), { recursive: true });
+    const one = moge(...wait);
     expect(one.stderr).to.include("12 runs, 11 done already, 1 to run");
     expect(one.status).to.equal(0);
     expect(submissions()[1]!.indices).to.have.length(1);
-    expect(bytesOfTree(join(folder, "queued", "queued"))).to.deep.equal(bytesOfTree(join(folder, "local", "queued")));
+    expect(bytesOfTree(queued())).to.deep.equal(bytesOfTree(join(folder, "local", "queued")));
+  });
+
+  it("saves what runs when it is cancelled, and leaves nothing in the queue", async () => {
+    for (const id of readdirSync(queued("runs")).slice(0, 3)) rmSync(queued("runs", id), { recursive: true });
+    const submit = wait.filter((word) => word !== "--wait");
+    expect(moge(...submit).status).to.equal(0);
+    const caught = await caughtTask([]);
+    expect(moge(...submit, "--cancel").status).to.equal(0);
+    // Slurm sends SIGCONT along with SIGTERM.
+    await waitFor("the queue to empty", () => /Slurm: 0 running, 0 waiting/.test(moge("status", queued()).stdout));
+    const log = readFileSync(queued("runs", `${caught.id}.partial`, "log.txt"), "utf8");
+    expect(log).to.match(/interrupted after step \d+\n$/);
+    expect(moge(...wait).status).to.equal(0);
+    expect(bytesOfTree(queued())).to.deep.equal(bytesOfTree(join(folder, "local", "queued")));
   });
 
   const submissions = () =>
-    JSON.parse(readFileSync(join(folder, "queued", "queued", "slurm", "submissions.json"), "utf8")) as {
-      indices: number[];
-    }[];
+    JSON.parse(readFileSync(queued("slurm", "submissions.json"), "utf8")) as { indices: number[] }[];
 
   const logOf = (index: number): string => {
     try {
-      return readFileSync(join(folder, "queued", "queued", "slurm", `1_${index}.log`), "utf8");
+      return readFileSync(queued("slurm", `1_${index}.log`), "utf8");
     } catch {
       return "";
     }
   };
 
-  const restartsOf = (index: number): number =>
-    Number(/Restarts=(\d+)/.exec(slurm("scontrol", "show", "job", `1_${index}`))![1]);
+  /** How often a task's run went on from a checkpoint. */
+  const beginnings = (index: number): number => logOf(index).split("going on from the checkpoint").length - 1;
 
-  /** A task whose run has begun, and its process. */
-  async function runningTask(but = -1): Promise<{ index: number; pid: number }> {
-    let found: { index: number; pid: number } | undefined;
-    await waitFor(() => {
-      const runs = join(folder, "queued", "queued", "runs");
-      for (const name of readdirSync(runs).filter((each) => each.endsWith(".partial"))) {
-        try {
-          const { pid, task } = JSON.parse(readFileSync(join(runs, name, "lock"), "utf8")) as {
-            pid: number;
-            task: string;
-          };
-          const index = Number(task.split("_")[1]);
-          if (index !== but && readFileSync(join(runs, name, "steps.csv"), "utf8").split("\n").length > 60) {
-            process.kill(pid, 0);
-            found = { index, pid };
-          }
-        } catch {
-          // not yet, or over
+  /** A task whose run has saved something, stopped there lest it end before the test has done with it what it wants. */
+  async function caughtTask(but: readonly number[]): Promise<{ index: number; pid: number; id: string }> {
+    let caught: { index: number; pid: number; id: string } | undefined;
+    await waitFor("a run to have begun", () => {
+      const names = readdirSync(queued("runs")).filter((name) => name.endsWith(".partial"));
+      for (const name of names) {
+        const holder = holderOf(name);
+        if (holder === undefined || but.includes(holder.index)) continue;
+        process.kill(holder.pid, "SIGSTOP");
+        if (holderOf(name)?.pid === holder.pid) {
+          caught = { ...holder, id: name.replace(".partial", "") };
+          return true;
         }
+        process.kill(holder.pid, "SIGCONT"); // it was just at its end
       }
-      return found !== undefined;
+      return false;
     });
-    return found!;
+    return caught!;
+  }
+
+  /** Who is at a run, if it has saved something. */
+  function holderOf(name: string): { index: number; pid: number } | undefined {
+    try {
+      if (!existsSync(queued("runs", name, "checkpoint.bin"))) return undefined;
+      const lock = readFileSync(queued("runs", name, "lock"), "utf8");
+      const { pid, task } = JSON.parse(lock) as { pid: number; task: string };
+      process.kill(pid, 0);
+      return { pid, index: Number(task.split("_")[1]) };
+    } catch {
+      return undefined; // not yet, or over
+    }
   }
 });
 
-async function waitFor(holds: () => boolean): Promise<void> {
-  for (const end = Date.now() + 60_000; Date.now() < end; await delay(20)) {
+/** Whether a stopped process has been sent a signal that it will see when it goes on. */
+function awaits(pid: number, signal: NodeJS.Signals): boolean {
+  const [, pending = "0"] = /^ShdPnd:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return ((BigInt(`0x${pending}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
+}
+
+async function waitFor(what: string, holds: () => boolean): Promise<void> {
+  for (const end = Date.now() + 180_000; Date.now() < end; await delay(20)) {
     try {
       if (holds()) return;
     } catch {
       // not yet
     }
   }
-  throw new Error("it did not happen within a minute");
+  throw new Error(`three minutes were not enough for ${what}`);
 }
 
 const endOf = (child: ChildProcess) =>

@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { parseAllDocuments } from "yaml";
+import { skipAloud } from "../skip.ts";
 import { tinyText } from "../tiny-config.ts";
 import { torture } from "./torture.ts";
 import { bytesOfTree } from "./tree-bytes.ts";
@@ -26,6 +27,12 @@ base: tiny.yaml
 grid: { training.learningRate: [1.0e-3, 3.0e-3] }
 seeds: 2
 `;
+
+interface Container {
+  readonly command: string[];
+  readonly image: string;
+  readonly resources: { readonly requests: { readonly memory: string } };
+}
 
 describe("moge sweep", () => {
   let folder: string;
@@ -100,7 +107,23 @@ describe("moge sweep", () => {
       /7 done, 1 damaged\n.*steps\.csv has 100 bytes instead of \d+/,
     );
     const again = moge("sweep", "sweep.yaml");
-    expect(again.stderr).to.match(new RegExp(`${damaged} is not whole \\(steps\\.csv has 100 bytes`));
+    expect(
+      again.stderr.match(new RegExp(`${damaged} is not whole \\(steps\\.csv has 100 bytes`, "g")),
+      "said once",
+    ).to.have.length(1);
+    expect(again.status).to.equal(0);
+    expect(bytesOfTree(join(folder, "results"))).to.deep.equal(before);
+  });
+
+  it("runs again what another version wrote, and says so", () => {
+    moge("sweep", "sweep.yaml");
+    const before = bytesOfTree(join(folder, "results"));
+    const mark = join(runs(), readdirSync(runs())[0]!, "complete.json");
+    writeFileSync(mark, readFileSync(mark, "utf8").replace('"format": 1', '"format": 99'));
+    const again = moge("sweep", "sweep.yaml");
+    expect(again.stderr).to.match(
+      /is not whole \(it was written by another version, moge \d+\.\d+\.\d+\); it is run again/,
+    );
     expect(again.status).to.equal(0);
     expect(bytesOfTree(join(folder, "results"))).to.deep.equal(before);
   });
@@ -188,8 +211,7 @@ describe("moge sweep", () => {
     try {
       execFileSync("mount", ["-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], { stdio: "pipe" });
     } catch {
-      console.log("      skipped: no small disk can be mounted here");
-      this.skip();
+      skipAloud(this, "no small disk can be mounted here");
     }
     try {
       const full = moge("sweep", "sweep.yaml", "--results", "disk", "--retries", "0");
@@ -208,7 +230,7 @@ describe("moge sweep", () => {
     this.timeout(240_000);
     const { kills, differences } = await torture(30, 2);
     expect(differences).to.deep.equal([]);
-    expect(kills).to.equal(30);
+    expect(kills.sweep + kills.worker + kills.all).to.equal(30);
   });
 
   it("prints commands that a shell can run, in any order and twice", () => {
@@ -231,6 +253,7 @@ describe("moge sweep", () => {
       "--manifest",
       "--image",
       "registry/moge:1",
+      "--parquet",
     );
     expect(status).to.equal(0);
     const [plan, job] = parseAllDocuments(stdout).map((document) => document.toJS() as Record<string, never>);
@@ -239,12 +262,14 @@ describe("moge sweep", () => {
       spec: {
         completions: number;
         completionMode: string;
-        template: { spec: { containers: { command: string[]; image: string }[] } };
+        template: { spec: { containers: Container[] } };
       };
     };
     expect(spec).to.include({ completionMode: "Indexed", completions: 8 });
-    const [{ command, image }] = spec.template.spec.containers as [{ command: string[]; image: string }];
+    const [{ command, image, resources }] = spec.template.spec.containers as [Container];
     expect(image).to.equal("registry/moge:1");
+    expect(command).to.include("--parquet");
+    expect(Number.parseInt(resources.requests.memory, 10), "a process and its model").to.be.within(190, 400);
     writeFileSync(join(folder, "plan.json"), (plan as unknown as { data: Record<string, string> }).data["sweep.json"]!);
     for (let index = 0; index < spec.completions; index++) {
       const words = command
@@ -257,7 +282,7 @@ describe("moge sweep", () => {
         );
       expect(moge(...words).status).to.equal(0);
     }
-    moge("sweep", "sweep.yaml");
+    moge("sweep", "sweep.yaml", "--parquet");
     expect(bytesOfTree(join(folder, "pods", "small", "runs"))).to.deep.equal(bytesOfTree(runs()));
   });
 
@@ -294,6 +319,38 @@ describe("moge sweep", () => {
     expect(spoilt.stdout).to.match(/✗ steps\.csv: line 2 was /);
   });
 
+  const badSweeps: [what: string, text: string, message: RegExp][] = [
+    ["an empty grid", "grid: {}", /^moge: bad\.yaml:3:1 grid: names no key to vary, such as .+\n$/],
+    ["an axis without values", "grid: { seed: [] }", /^moge: bad\.yaml:3:9 grid\.seed: expected at least 1 .+\n$/],
+    [
+      "a key that no config has",
+      "grid: { training.stpes: [1] }",
+      /^moge: bad\.yaml:3:9 training\.stpes: unknown key, did you mean "steps"\?\n$/,
+    ],
+    ["a key that no sweep has", "gird: {}", /^moge: bad\.yaml:3:1 gird: unknown key, did you mean "grid"\?\n$/],
+    [
+      "too many runs",
+      "seeds: 2000",
+      /^moge: bad\.yaml:1:1: 4,000 runs are more than 1,000; vary less, or allow them with --max-runs 4000\n$/,
+    ],
+    ["no YAML", "grid: [", /^moge: bad\.yaml:\d+:\d+: not YAML: .+\n$/],
+    [
+      "a description that is no text",
+      "seeds: 1\nset: {}\ndescription: [1]",
+      /^moge: bad\.yaml:5:\d+ description: expected text.*\n$/,
+    ],
+  ];
+  for (const [what, text, message] of badSweeps) {
+    it(`exits with 2 and one line that says where: ${what}`, () => {
+      writeFileSync(join(folder, "bad.yaml"), `name: bad\nbase: tiny.yaml\n${text}\n`);
+      const { status, stderr, stdout } = moge("sweep", "bad.yaml");
+      expect(stderr).to.match(message);
+      expect(stdout).to.equal("");
+      expect(status).to.equal(2);
+      expect(existsSync(join(folder, "results")), "nothing was begun").to.equal(false);
+    });
+  }
+
   const usage: [what: string, args: string[], message: RegExp][] = [
     ["a missing file", ["sweep", "nothing.yaml"], /^moge: nothing\.yaml: there is no such file/],
     ["too many runs", ["sweep", "sweep.yaml", "--max-runs", "3"], /8 runs are more than 3; .* --max-runs 8/],
@@ -307,6 +364,8 @@ describe("moge sweep", () => {
       ["sweep", "sweep.yaml", "--executor", "k8s"],
       /add --manifest and pipe it to kubectl/,
     ],
+    ["a flag of another executor", ["sweep", "sweep.yaml", "--cancel"], /--cancel goes with --executor slurm/],
+    ["a manifest of nothing", ["sweep", "sweep.yaml", "--manifest"], /--manifest goes with --executor k8s/],
     ["a folder that is no sweep", ["status", "."], /holds no sweep/],
     ["a run that is none", ["task", ".", "abc"], /holds no sweep/],
     ["an id of nothing", ["why", "abcdef"], /neither a folder of a run nor the start of an id/],
@@ -337,7 +396,7 @@ describe("moge sweep", () => {
       env: { ...process.env, PATH: "/nowhere" },
     });
     expect(stderr).to.match(
-      /^moge: Slurm is not here: sbatch was not found; log in to a machine that submits jobs, or leave out --executor slurm/m,
+      /^moge: Slurm is not here: scontrol was not found; log in to a machine that submits jobs, or leave out --executor slurm/m,
     );
     expect(status).to.equal(2);
   });

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { writeWhole } from "../whole-file.ts";
 import { type Executor, ExecutorError, type Task, type TaskState } from "./executor.ts";
+import { shellWord } from "./shell-word.ts";
 
 export interface SlurmOptions {
   /** Folder of the sweep; what was submitted is noted in it. */
@@ -19,7 +20,7 @@ export interface SlurmOptions {
   /** Shell command that collects the results once all tasks have ended. */
   readonly collect: string;
   readonly name: string;
-  /** Restarts of a task whose process was killed. */
+  /** Restarts of a task whose process was killed or failed. */
   readonly retries: number;
   readonly timeLimitSeconds?: number | undefined;
   /** Tasks at a time. */
@@ -41,6 +42,9 @@ const MEGABYTE = 1_048_576;
 /** Slurm's own default of MaxArraySize is 1001, the first index that is not allowed. */
 const MOST_SLICES = 1000;
 
+/** For the report of a large sweep. */
+const COLLECT_MEGABYTES = 2048;
+
 /** Slice of a run. */
 export const sliceOf = (place: number, total: number, count: number): number => Math.floor((place * count) / total);
 
@@ -52,7 +56,7 @@ export class SlurmExecutor implements Executor {
   }
 
   /** To ask about, or cancel, what was submitted of a sweep. */
-  static of(directory: string): Pick<Executor, "status" | "cancel"> {
+  static of(directory: string): SlurmExecutor {
     const nothing = { ids: [], command: () => "", collect: "", name: "", retries: 0, extra: [] };
     return new SlurmExecutor({ directory, ...nothing });
   }
@@ -63,12 +67,11 @@ export class SlurmExecutor implements Executor {
     const queued = await this.status();
     const due = tasks.filter(({ id }) => (queued.get(id) ?? "ended") === "ended");
     if (due.length === 0) return;
-    const count = Math.min(ids.length, MOST_SLICES);
+    const count = Math.min(ids.length, await mostSlices());
     const places = new Map(ids.map((id, place) => [id, place]));
-    const indices = [...new Set(due.map(({ id }) => sliceOf(places.get(id)!, ids.length, count)))].sort(
-      (a, b) => a - b,
-    );
-    const megabytes = Math.ceil(Math.max(...due.map(({ bytes }) => bytes)) / MEGABYTE);
+    const slices = due.map(({ id }) => sliceOf(places.get(id)!, ids.length, count));
+    const indices = [...new Set(slices)].sort((a, b) => a - b);
+    const bytes = due.reduce((most, task) => Math.max(most, task.bytes), 0);
     mkdirSync(join(directory, "slurm"), { recursive: true });
     const limit = jobs === undefined ? "" : `%${jobs}`;
     const answer = await slurm(
@@ -80,8 +83,8 @@ export class SlurmExecutor implements Executor {
         "--requeue",
         "--signal=B:USR2@60",
         "--open-mode=append",
-        `--output=${join(directory, "slurm", "%A_%a.log")}`,
-        `--mem=${megabytes}M`,
+        `--output=${this.#log("%A_%a")}`,
+        `--mem=${Math.ceil(bytes / MEGABYTE)}M`,
         ...timeLimit(this.#options),
         ...extra,
       ],
@@ -96,7 +99,9 @@ export class SlurmExecutor implements Executor {
         "--parsable",
         `--job-name=moge-${name}-collect`,
         `--dependency=afterany:${job}`,
-        `--output=${join(directory, "slurm", "%j-collect.log")}`,
+        "--requeue",
+        `--output=${this.#log("%j-collect")}`,
+        `--mem=${COLLECT_MEGABYTES}M`,
         ...extra,
       ],
       `#!/bin/bash\nexec ${this.#options.collect}\n`,
@@ -104,43 +109,85 @@ export class SlurmExecutor implements Executor {
   }
 
   async status(): Promise<ReadonlyMap<string, TaskState>> {
-    const states = new Map<string, TaskState>();
-    for (const submission of readSubmissions(this.#options.directory)) {
-      const queue = await queueOf(submission.job);
-      submission.ids.forEach((id, place) => {
-        const slice = sliceOf(place, submission.ids.length, submission.count);
-        if (submission.indices.includes(slice)) states.set(id, queue.get(slice) ?? "ended");
-      });
-    }
-    return states;
+    return (await this.look()).states;
   }
 
+  /** The state of each task, and how many wait for what, in Slurm's own words. @throws ExecutorError */
+  async look(): Promise<{ states: ReadonlyMap<string, TaskState>; reasons: ReadonlyMap<string, number> }> {
+    const submissions = readSubmissions(this.#options.directory);
+    const queue = await queueOf(submissions.map(({ job }) => job));
+    const states = new Map<string, TaskState>();
+    for (const { job, count, ids, indices } of submissions) {
+      const submitted = new Set(indices);
+      ids.forEach((id, place) => {
+        const slice = sliceOf(place, ids.length, count);
+        const state = submitted.has(slice) ? (queue.get(`${job}_${slice}`)?.state ?? "ended") : undefined;
+        if (state !== undefined && (states.get(id) ?? "ended") === "ended") states.set(id, state);
+      });
+    }
+    const reasons = new Map<string, number>();
+    for (const { state, reason } of queue.values()) {
+      if (state === "waiting") reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+    return { states, reasons };
+  }
+
+  /** Tasks that run save what they have: Slurm sends TERM, and KILL only after a while. */
   async cancel(): Promise<void> {
-    const jobs = readSubmissions(this.#options.directory).map(({ job }) => job);
+    const queue = await queueOf(readSubmissions(this.#options.directory).map(({ job }) => job));
+    const jobs = [...new Set([...queue.keys()].map((task) => task.split("_")[0]!))];
     if (jobs.length > 0) await slurm("scancel", ["--quiet", ...jobs]);
+  }
+
+  /** Slurm's pattern of a log; a % of the folder's own is doubled. */
+  #log(name: string): string {
+    return join(this.#options.directory.replaceAll("%", "%%"), "slurm", `${name}.log`);
   }
 
   /**
    * The batch shell passes USR2, which comes a minute before the time is up, on to the command, which saves and ends
-   * with 75, and has itself queued again. So has a command that was killed, as often as retries allow.
+   * with 75, and has itself queued again; likewise when the signal came before the command listened, and killed it. A
+   * command that was killed otherwise, or failed in a way that may not come again, goes back as often as retries allow:
+   * Slurm's own count of restarts will not do, as it holds those at checkpoints, too.
    */
   #script(count: number): string {
+    const task = `"\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID`;
     return `#!/bin/bash
+child= asked= heard= stop= again=
+pass() { heard=1 asked=$1; [ -z "$child" ] || kill -s "$1" "$child" 2>/dev/null; }
+trap 'pass USR2' USR2
+trap 'stop=1; pass TERM' TERM
 ${this.#options.command('"$SLURM_ARRAY_TASK_ID"', count)} &
 child=$!
-stop=
-trap 'kill -USR2 "$child"' USR2
-trap 'stop=1; kill -TERM "$child"' TERM
-wait "$child"
-code=$?
-while kill -0 "$child" 2>/dev/null; do wait "$child"; code=$?; done
-restarts=\${SLURM_RESTART_COUNT:-0}
-if [ -z "$stop" ] && { [ "$code" -eq 75 ] || { [ "$code" -gt 128 ] && [ "$restarts" -lt ${this.#options.retries} ]; }; }; then
-  scontrol requeue "\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" && sleep 60
+[ -z "$asked" ] || kill -s "$asked" "$child" 2>/dev/null
+while heard=; wait "$child"; code=$?; [ "$heard" ] && [ "$code" -gt 128 ]; do :; done
+child=
+failures=${shellWord(join(this.#options.directory, "slurm"))}/${task}.failures"
+if [ "$code" -eq ${CHECKPOINTED} ] || [ "$code" -eq $((128 + $(kill -l USR2))) ]; then
+  again=1
+elif [ "$code" -eq ${FAILED} ] || [ "$code" -gt 128 ]; then
+  echo "$code" >>"$failures"
+  [ "$(wc -l <"$failures")" -le ${this.#options.retries} ] && again=1
+fi
+if [ "$again" ] && [ -z "$stop" ] && scontrol requeue ${task}"; then
+  sleep 60 & # Slurm ends this script before
+  wait $!
 fi
 exit "$code"
 `;
   }
+}
+
+/** Exit codes of the command: it has saved and wants to be started again; it failed, and another attempt may not. */
+const CHECKPOINTED = 75;
+const FAILED = 1;
+
+/** Tasks that an array may have here. */
+async function mostSlices(): Promise<number> {
+  const [, size] = /^MaxArraySize\s*=\s*(\d+)/m.exec(await slurm("scontrol", ["show", "config"])) ?? [];
+  if (size === "0")
+    throw new ExecutorError("Slurm takes no job arrays here (MaxArraySize is 0); --print-commands works without");
+  return Math.min(MOST_SLICES, Number(size ?? MOST_SLICES));
 }
 
 const submissionsFile = (directory: string) => join(directory, "slurm", "submissions.json");
@@ -171,11 +218,18 @@ export function ranges(indices: readonly number[]): string {
   return parts.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
 }
 
-/** Array index → state, of the tasks that the queue still has; what it has forgotten, sacct would call ended too. */
-async function queueOf(job: string): Promise<Map<number, TaskState>> {
+interface Queued {
+  readonly state: TaskState;
+  /** Why it waits. */
+  readonly reason: string;
+}
+
+/** "job_index" → what the queue says, of the tasks that it still has; what it has forgotten has ended. */
+async function queueOf(jobs: readonly string[]): Promise<Map<string, Queued>> {
+  if (jobs.length === 0) return new Map();
   let listing: string;
   try {
-    listing = await slurm("squeue", ["--array", "--noheader", "--format=%K|%T", `--jobs=${job}`]);
+    listing = await slurm("squeue", ["--array", "--noheader", "--format=%F|%K|%T|%r", `--jobs=${jobs.join(",")}`]);
   } catch (error) {
     if (/invalid job id/i.test((error as Error).message)) return new Map(); // long ended
     throw error;
@@ -183,10 +237,10 @@ async function queueOf(job: string): Promise<Map<number, TaskState>> {
   const lines = listing.split("\n").filter((line) => line !== "");
   return new Map(
     lines.flatMap((line) => {
-      const [index, state = ""] = line.split("|");
+      const [job, index, state = "", reason = ""] = line.split("|");
       const waits = /^(PENDING|REQUEUED|REQUEUE_|CONFIGURING|SUSPENDED|SPECIAL_EXIT)/.test(state);
       const runs = /^(RUNNING|COMPLETING|STAGE_OUT|SIGNALING|STOPPED)/.test(state);
-      return waits || runs ? [[Number(index), waits ? "waiting" : "running"] as [number, TaskState]] : [];
+      return waits || runs ? [[`${job}_${index}`, { state: waits ? "waiting" : "running", reason }] as const] : [];
     }),
   );
 }
@@ -197,8 +251,8 @@ export interface Accounted {
   readonly elapsed: string;
 }
 
-/** What Slurm's accounting has on the tasks of a sweep; nothing where it keeps none. */
-export async function accountOf(directory: string): Promise<Accounted[]> {
+/** What Slurm's accounting has on the tasks of a sweep; why not, where it keeps none. */
+export async function accountOf(directory: string): Promise<Accounted[] | string> {
   const jobs = readSubmissions(directory).map(({ job }) => job);
   if (jobs.length === 0) return [];
   try {
@@ -207,8 +261,8 @@ export async function accountOf(directory: string): Promise<Accounted[]> {
       const [task, state, elapsed] = line.split("|");
       return task && state && elapsed ? [{ task, state, elapsed }] : [];
     });
-  } catch {
-    return [];
+  } catch (error) {
+    return (error as Error).message;
   }
 }
 

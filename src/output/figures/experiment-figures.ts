@@ -1,14 +1,14 @@
-/** The kinds of figures that experiments draw: quantities over training, over a setting, by variant; and heat maps. */
+/** The kinds of figures that experiments draw of their runs: quantities over training, over a setting, by variant. */
 import type { TopLevelSpec } from "vega-lite";
 import type { Row } from "../../experiment/experiment.ts";
 import { valuesOf } from "../../experiment/rows.ts";
 import { extent } from "./figure.ts";
-import { contentWidth, softInk, variantScales } from "./theme.ts";
+import { contentWidth, variantScales } from "./theme.ts";
 
 /** Says in its description what it shows, for readers who cannot see it. */
 export type DescribedFigure = TopLevelSpec & { readonly description: string };
 
-interface Titled {
+export interface Titled {
   /** Names in the order that gives them their colours, where a figure does not show all of them. */
   readonly order?: readonly string[];
   readonly title: string;
@@ -17,10 +17,10 @@ interface Titled {
   readonly yTitle: string;
 }
 
-const plain = (row: Row): Record<string, number | string | null> =>
+export const plain = (row: Row): Record<string, number | string | null> =>
   Object.fromEntries(Object.entries(row).map(([column, value]) => [column, value ?? null]));
 
-const titleOf = ({ title, subtitle }: Pick<Titled, "title" | "subtitle">) => ({
+export const titleOf = ({ title, subtitle }: Pick<Titled, "title" | "subtitle">) => ({
   text: title,
   ...(subtitle !== undefined && { subtitle: [subtitle].flat() }),
 });
@@ -46,7 +46,7 @@ const quantitative = (field: string, title: string | null, domain?: readonly num
   scale: { zero: false, nice: true, ...(domain && { domain: [...domain] }) },
 });
 
-const distinct = (rows: readonly Row[], column: string): (number | string)[] => [
+export const distinct = (rows: readonly Row[], column: string): (number | string)[] => [
   ...new Set(rows.flatMap((row) => (row[column] === undefined ? [] : [row[column]]))),
 ];
 
@@ -229,68 +229,6 @@ export function trendFigure({ runs, means, column, x, xTitle, by, order, ...titl
         encoding: { x: across, y: quantitative(column, titled.yTitle), color, description: runLabel },
       },
     ],
-  };
-}
-
-export interface HeatFigure extends Omit<Titled, "yTitle"> {
-  readonly rows: readonly Row[];
-  readonly x: string;
-  readonly xTitle: string;
-  readonly y: string;
-  readonly value: string;
-  readonly valueTitle: string;
-  /** Where the colours turn, and the largest value that has its own. */
-  readonly middle: number;
-  readonly most: number;
-  /** A panel for each value of this column. */
-  readonly panels: string;
-}
-
-/** Cells coloured by a value around its middle, a panel a variant. */
-export function heatFigure({
-  rows,
-  x,
-  xTitle,
-  y,
-  value,
-  valueTitle,
-  middle,
-  most,
-  panels,
-  ...titled
-}: HeatFigure): DescribedFigure {
-  const parts = distinct(rows, panels);
-  const columns = Math.min(parts.length, 2);
-  const width = Math.floor((contentWidth - 100 - 110 * columns) / columns);
-  const square = y === "block";
-  return {
-    description: titled.description,
-    title: titleOf(titled),
-    columns,
-    spacing: 26,
-    concat: parts.map((part) => ({
-      width,
-      height: square ? width : { step: 22 },
-      title: { text: String(part), fontSize: 12, offset: 4, color: softInk },
-      data: { values: rows.filter((row) => row[panels] === part).map(plain) },
-      mark: { type: "rect" as const, aria: false },
-      encoding: {
-        x: { field: x, type: "ordinal" as const, title: xTitle, axis: { labels: false, ticks: false } },
-        y: {
-          field: y,
-          type: "ordinal" as const,
-          title: null,
-          sort: null,
-          axis: square ? { labels: false, ticks: false } : { grid: false },
-        },
-        color: {
-          field: value,
-          type: "quantitative" as const,
-          scale: { scheme: "blueorange" as const, domain: [0, most], domainMid: middle, clamp: true },
-          legend: { title: valueTitle.split("\n"), gradientLength: 110 },
-        },
-      },
-    })),
   };
 }
 

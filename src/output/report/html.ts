@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row } from "../../experiment/experiment.ts";
 import { packageDirectory } from "../../host/package-directory.ts";
-import { cellText, csvText } from "../csv.ts";
-import type { CheckedClaim } from "../experiment-report.ts";
+import { cellText } from "../csv.ts";
+import { type CheckedClaim, tableText } from "../experiment-report.ts";
 import { escaped } from "./escaped.ts";
 import { parallelCoordinates } from "./parallel-coordinates.ts";
 import { reportStyle } from "./style.ts";
@@ -62,7 +62,7 @@ export function reportPage(report: Report): string {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:">
 <link rel="icon" href="data:,">
 <title>${escaped(report.title)} · moge</title>
-<style>${reportStyle}</style>
+<style>${reportStyle}${printedColumns(report)}</style>
 </head>
 <body>
 <main>
@@ -96,16 +96,11 @@ function figureHtml({ name, description, svg, rows }: ReportFigure): string {
         `<button type="button" class="save" data-kind="${kind}" aria-label="Save ${escaped(name)} as ${kind.toUpperCase()}">${kind.toUpperCase()}</button>`,
     )
     .join("");
-  const data = rows.length > 0 ? `<script type="text/csv">${insideScript(rowsText(rows))}</script>` : "";
+  const data = rows.length > 0 ? `<script type="text/csv">${insideScript(tableText(rows))}</script>` : "";
   return `<figure id="${escaped(name)}">
 <div class="scroll" tabindex="0" role="group" aria-label="${escaped(description)}">${inlineSvg(svg, description, name)}</div>
 <figcaption>${escaped(description)}<span class="tools">${saves}</span></figcaption>${data}
 </figure>`;
-}
-
-export function rowsText(rows: readonly Row[]): string {
-  const header = [...new Set(rows.flatMap((row) => Object.keys(row)))];
-  return csvText([header, ...rows.map((row) => header.map((column) => row[column]))]);
 }
 
 /**
@@ -128,6 +123,18 @@ const coordinatesHtml = (svg: string, by: string): string =>
   `<p class="soft">A line a run, coloured by ${escaped(by)}. A run under the pointer is marked here, in the figures and in the table; filters of the table hide its lines.</p>
 <figure id="parallel-coordinates"><div class="scroll" tabindex="0" role="group" aria-label="Parallel coordinates">${svg}</div></figure>`;
 
+/** Columns that fit on paper. */
+const MOST_PRINTED = 11;
+
+/** On paper the table has the columns that name a run and those that are compared. */
+function printedColumns({ rows, compared }: Report): string {
+  const columns = Object.keys(rows[0] ?? {});
+  const named = columns.filter((column) => ["run", "seed"].includes(column) || compared.includes(column));
+  const printed = new Set((compared.length > 0 ? named : columns).slice(0, MOST_PRINTED));
+  const others = columns.flatMap((column, i) => (printed.has(column) ? [] : [`:nth-child(${i + 1})`]));
+  return others.length === 0 ? "" : `@media print { .runs :is(th, td):is(${others.join(", ")}) { display: none } }\n`;
+}
+
 function tableHtml(rows: readonly Row[]): string {
   const columns = Object.keys(rows[0]!);
   const kind = (column: string) => (rows.some((row) => typeof row[column] === "string") ? "text" : "number");
@@ -145,7 +152,8 @@ function tableHtml(rows: readonly Row[]): string {
     });
     return `<tr data-run="${escaped(String(row["run"] ?? row[columns[0]!]))}">${cells.join("")}</tr>`;
   });
-  return `<p class="soft">Sort by a column’s name. Filters take text, or for numbers &gt; 0.5, &lt;= 3, 1..2. <span class="shown" role="status">${rows.length} shown</span></p>
+  return `<p class="soft tools">Sort by a column’s name. Filters take text, or for numbers &gt; 0.5, &lt;= 3, 1..2. <span class="shown" role="status">${rows.length} shown</span></p>
+<p class="soft printed">The columns that are compared; the page on a screen and the CSV file have all.</p>
 <div class="scroll table" tabindex="0" role="group" aria-label="Table of runs"><table class="runs"><caption>One row a run; empty cells do not exist for it.</caption>
 <thead><tr>${heads.join("")}</tr></thead>
 <tbody>

@@ -56,7 +56,7 @@ thead button { display: block; width: 100%; border: 0; background: none; padding
 th[aria-sort=ascending] button::after { content: " ▲" } th[aria-sort=descending] button::after { content: " ▼" }
 thead input { display: block; font: inherit; width: 100%; min-width: 4rem; background: var(--page); color: var(--ink); border: 1px solid var(--line); border-radius: 3px; padding: .05rem .3rem }
 .unit { display: block; font-weight: normal; color: var(--soft); font-size: .75rem }
-.runs { max-height: none } .table { max-height: 36rem; overflow: auto }
+.printed { display: none } .runs { max-height: none } .table { max-height: 36rem; overflow: auto }
 @media screen and (prefers-color-scheme: dark) {
   :root { --page: #16181b; --ink: #e8e8e8; --soft: #b4b4b4; --line: #3a3a3a; --panel: #212428; --marked: #4a3f16; --good: #46d3a4; --bad: #ff9a5c; --link: #7cc0f5 }
   ${svgOnDark}
@@ -64,9 +64,9 @@ thead input { display: block; font: inherit; width: 100%; min-width: 4rem; backg
 @media print {
   :root { --page: #fff; --ink: #000; --soft: #333; --line: #bbb; --panel: #fff; --good: #006b4a; --bad: #a63c00; --link: #000; color-scheme: light }
   body { font-size: 10pt } main { max-width: none; padding: 0 }
-  .tools, thead input { display: none }
+  .tools, thead input { display: none } .printed { display: block }
   figure, li { break-inside: avoid } h2 { break-after: avoid }
   figure svg { min-width: 0 } .scroll, .table, pre { overflow: visible; max-height: none } pre { white-space: pre-wrap }
-  table { font-size: 6pt; table-layout: fixed; width: 100% } th, td { padding: 1pt 2pt; white-space: normal; overflow-wrap: anywhere } thead button { min-width: 0; font-size: inherit }
+  table { font-size: 7pt; width: 100% } th, td { padding: 1pt 3pt } tr { break-inside: avoid } thead button { min-width: 0; font-size: inherit }
 }
 `;
