@@ -17,10 +17,11 @@ const rooms = [
   "src/output/",
   "src/run/",
   "src/cli/",
+  "src/web/",
 ];
 
 /** Rooms that may touch files, workers, timers and the rest of Node. */
-const edge = "^src/(host|output|run|cli|web)/";
+const edge = "^src/(host|output|run|cli)/";
 
 module.exports = {
   forbidden: [
@@ -38,6 +39,13 @@ module.exports = {
       severity: "error",
       from: { path: "^src/", pathNot: rooms.map((room) => `^${room}`) },
       to: {},
+    },
+    {
+      name: "page-without-node",
+      comment: "The page is bundled for browsers.",
+      severity: "error",
+      from: { path: "^src/web/" },
+      to: { path: "^src/(host|run|cli)/" },
     },
     ...rooms.slice(0, -1).map((room, i) => ({
       name: `order-${room.replace(/[^a-z]/g, "")}`,

@@ -30,7 +30,7 @@ const inexact = [
 export default tseslint.config(
   { ignores: ["dist/", "results/", "assembly/", "coverage/"] },
   {
-    files: ["src/**/*.ts", "experiments/**/*.ts", "test/**/*.ts"],
+    files: ["src/**/*.{ts,tsx}", "experiments/**/*.ts", "test/**/*.ts"],
     languageOptions: { parser: tseslint.parser, parserOptions: { projectService: true } },
     plugins: { "@typescript-eslint": tseslint.plugin },
     rules: {

@@ -1,0 +1,27 @@
+/** Keeps the address and the state together: the address follows the knobs, and links move the knobs. */
+import { effect } from "@preact/signals";
+import { hashOf, readHash } from "./hash.ts";
+import { initialValues } from "./knobs/knobs.ts";
+import { tell } from "./messages.ts";
+import { values } from "./state.ts";
+
+/** Browsers refuse addresses that change too often. */
+const PAUSE_MILLISECONDS = 250;
+
+export function followAddress(): void {
+  const read = () => {
+    const { values: found, problems } = readHash(location.hash, initialValues, values.value);
+    values.value = found;
+    tell(problems);
+  };
+  read();
+  addEventListener("hashchange", read);
+  let timer = 0;
+  effect(() => {
+    const hash = hashOf(values.value);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (hash !== (location.hash || "#")) history.replaceState(null, "", hash);
+    }, PAUSE_MILLISECONDS);
+  });
+}

@@ -1,0 +1,68 @@
+/** Axes: thin lines, few marks, the title at the end where it is read. */
+import { figure, type Scale } from "./scale.ts";
+
+/** Room around the drawing. */
+export interface Margin {
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+  readonly left: number;
+}
+
+interface AxisProps {
+  readonly scale: Scale;
+  readonly title?: string | undefined;
+  readonly show?: ((value: number) => string) | undefined;
+}
+
+export function LeftAxis({
+  scale,
+  title,
+  show = figure,
+  left,
+  right,
+}: AxisProps & { readonly left: number; readonly right: number }) {
+  return (
+    <g class="axis">
+      {scale.ticks.map((tick) => (
+        <g key={tick}>
+          <line class={tick === 0 ? "base" : "grid"} x1={left} x2={right} y1={scale(tick)} y2={scale(tick)} />
+          <text x={left - 6} y={scale(tick)} text-anchor="end" dominant-baseline="middle">
+            {show(tick)}
+          </text>
+        </g>
+      ))}
+      {title === undefined ? null : (
+        <text class="title" x={0} y={10}>
+          {title}
+        </text>
+      )}
+    </g>
+  );
+}
+
+export function BottomAxis({
+  scale,
+  title,
+  show = figure,
+  y,
+  right,
+}: AxisProps & { readonly y: number; readonly right: number }) {
+  return (
+    <g class="axis">
+      {scale.ticks.map((tick) => (
+        <g key={tick}>
+          <line class="tick" x1={scale(tick)} x2={scale(tick)} y1={y} y2={y + 4} />
+          <text x={scale(tick)} y={y + 16} text-anchor="middle">
+            {show(tick)}
+          </text>
+        </g>
+      ))}
+      {title === undefined ? null : (
+        <text class="title" x={right} y={y + 32} text-anchor="end">
+          {title}
+        </text>
+      )}
+    </g>
+  );
+}

@@ -1,0 +1,91 @@
+/** Bars in order, those that belong together set apart from their neighbours: the load of experts, by device. */
+
+import { LeftAxis } from "./axes.tsx";
+import { Chart, type ChartProps } from "./chart.tsx";
+import { figure, linear } from "./scale.ts";
+
+export interface BarGroup {
+  readonly label: string;
+  readonly values: ArrayLike<number>;
+}
+
+export interface BarLine {
+  readonly value: number;
+  readonly label: string;
+}
+
+export interface BarsProps extends Omit<ChartProps, "draw" | "height"> {
+  readonly groups: readonly BarGroup[];
+  /** Which colour: the class of a series, such as "topk". */
+  readonly series: string;
+  readonly height?: number;
+  /** End of the scale, where several charts are compared; absent: that of the values. */
+  readonly most?: number;
+  /** Levels across all bars. */
+  readonly lines?: readonly BarLine[];
+  readonly unit?: string;
+}
+
+const margin = { top: 22, right: 8, bottom: 22, left: 40 };
+
+export function Bars({ groups, series, most, lines = [], unit, height = 180, ...chart }: BarsProps) {
+  const highest =
+    most ?? Math.max(1e-12, ...groups.flatMap(({ values }) => Array.from(values)), ...lines.map(({ value }) => value));
+  const draw = (width: number) => {
+    const scale = linear([0, highest], [height - margin.bottom, margin.top], 4);
+    const right = width - margin.right;
+    const place = placesOf(groups, margin.left, right);
+    return (
+      <>
+        <LeftAxis scale={scale} title={unit} left={margin.left} right={right} />
+        {groups.map((group, g) => (
+          <g key={g}>
+            {Array.from(group.values, (value, i) => (
+              <rect
+                key={i}
+                class={`bar ${series}`}
+                x={place.bar(g, i)}
+                width={place.breadth}
+                y={scale(value)}
+                height={scale(0) - scale(value)}
+              />
+            ))}
+            {place.hasLabel(g) ? (
+              <text class="mark" x={place.middle(g)} y={height - 6} text-anchor="middle">
+                {group.label}
+              </text>
+            ) : null}
+          </g>
+        ))}
+        {lines.map(({ value, label }) => (
+          <g class="level" key={label}>
+            <line x1={margin.left} x2={right} y1={scale(value)} y2={scale(value)} />
+            <text x={right} y={scale(value) - 4} text-anchor="end">
+              {`${label} ${figure(value)}`}
+            </text>
+          </g>
+        ))}
+      </>
+    );
+  };
+  return <Chart {...chart} height={height} draw={draw} />;
+}
+
+/** Where bars and labels stand: groups apart by a bar and a half at most, bars by a fifth of their breadth. */
+function placesOf(groups: readonly BarGroup[], left: number, right: number) {
+  const counts = groups.map(({ values }) => values.length);
+  const bars = counts.reduce((sum, count) => sum + count, 0);
+  const between = Math.min(1.5, (0.3 * bars) / Math.max(1, groups.length));
+  const unit = (right - left) / (bars + between * groups.length);
+  const starts = counts.map(
+    (_, g) => left + unit * (counts.slice(0, g).reduce((sum, count) => sum + count, 0) + between * (g + 0.5)),
+  );
+  const ofGroup = (right - left) / groups.length;
+  const every = Math.max(1, Math.ceil(26 / ofGroup));
+  return {
+    breadth: Math.max(0.5, unit * (unit > 4 ? 0.8 : 0.92)),
+    bar: (g: number, i: number) => starts[g]! + unit * i,
+    middle: (g: number) => starts[g]! + (unit * counts[g]!) / 2,
+    hasLabel: (g: number) => g % every === 0,
+  };
+}

@@ -1,0 +1,92 @@
+/** Lines over a common axis, with a band where their values scatter; each with a dash of its own and its name at its end. */
+
+import { BottomAxis, LeftAxis } from "./axes.tsx";
+import { Chart, type ChartProps } from "./chart.tsx";
+import { extent, linear, type Scale } from "./scale.ts";
+
+export interface Series {
+  readonly label: string;
+  /** Class of its colour and dash: "topk", "moge" or "series-0" … "series-6". */
+  readonly series: string;
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  /** Least and largest at each x. */
+  readonly band?: { readonly low: ArrayLike<number>; readonly high: ArrayLike<number> };
+}
+
+export interface LinesProps extends Omit<ChartProps, "draw" | "height"> {
+  readonly lines: readonly Series[];
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly height?: number;
+  readonly xDomain?: readonly [number, number];
+  readonly yDomain?: readonly [number, number];
+}
+
+const margin = { top: 24, bottom: 40, left: 48 };
+
+export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, ...chart }: LinesProps) {
+  const xs = xDomain ?? extent(lines.flatMap(({ x }) => Array.from(x)));
+  const ys =
+    yDomain ??
+    extent(lines.flatMap(({ y, band }) => [y, band?.low ?? [], band?.high ?? []].flatMap((all) => Array.from(all))));
+  const draw = (width: number) => {
+    const right = width - Math.min(width / 3, 16 + 7 * Math.max(0, ...lines.map(({ label }) => label.length)));
+    const x = linear(xs, [margin.left, right], Math.max(2, Math.floor((right - margin.left) / 80)));
+    const y = linear(ys, [height - margin.bottom, margin.top], 5);
+    const labels = apart(lines.map((line) => y(lastOf(line))));
+    return (
+      <>
+        <LeftAxis scale={y} title={yTitle} left={margin.left} right={right} />
+        <BottomAxis scale={x} title={xTitle} y={height - margin.bottom} right={right} />
+        {lines.map((line, i) => (
+          <g key={line.label} class={`line ${line.series}`}>
+            {line.band ? <path class="band" d={bandOf(line, line.band, x, y)} /> : null}
+            <path class="stroke" d={pathOf(line, x, y)} />
+            <text class="mark" x={right + 6} y={labels[i]} dominant-baseline="middle">
+              {line.label}
+            </text>
+          </g>
+        ))}
+      </>
+    );
+  };
+  return <Chart {...chart} height={height} draw={draw} />;
+}
+
+const lastOf = ({ y }: Series): number => Array.from(y).findLast(Number.isFinite) ?? 0;
+
+/** A line that is broken where a value is missing. */
+function pathOf({ x, y }: Series, xScale: Scale, yScale: Scale): string {
+  let isDown = false;
+  let path = "";
+  for (let i = 0; i < x.length; i++) {
+    if (!Number.isFinite(y[i])) {
+      isDown = false;
+      continue;
+    }
+    path += `${isDown ? "L" : "M"}${xScale(x[i]!).toFixed(1)} ${yScale(y[i]!).toFixed(1)}`;
+    isDown = true;
+  }
+  return path;
+}
+
+function bandOf({ x }: Series, { low, high }: NonNullable<Series["band"]>, xScale: Scale, yScale: Scale): string {
+  const points = Array.from(x, (_, i) => i).filter((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
+  const at = (i: number, y: ArrayLike<number>) => `${xScale(x[i]!).toFixed(1)} ${yScale(y[i]!).toFixed(1)}`;
+  const there = points.map((i) => at(i, high));
+  const back = points.map((i) => at(i, low)).reverse();
+  return points.length === 0 ? "" : `M${[...there, ...back].join("L")}Z`;
+}
+
+/** Labels moved down until none covers another. */
+function apart(places: readonly number[], least = 15): number[] {
+  const order = places.map((_, i) => i).sort((a, b) => places[a]! - places[b]!);
+  const moved = [...places];
+  let last = Number.NEGATIVE_INFINITY;
+  for (const i of order) {
+    moved[i] = Math.max(moved[i]!, last + least);
+    last = moved[i]!;
+  }
+  return moved;
+}

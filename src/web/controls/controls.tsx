@@ -1,0 +1,83 @@
+/** Native controls for knobs, by the knob's name: what the table says is what they show. */
+import { useId } from "preact/hooks";
+import type { Menu, Slider, Switch, Text, Value } from "../knobs/knob.ts";
+import { type KnobName, type KnobValues, knobNamed } from "../knobs/knobs.ts";
+import { say } from "../language.ts";
+import { isHidden, turn, values } from "../state.ts";
+
+interface Shown<K> {
+  readonly id: string;
+  readonly knob: K;
+  readonly value: Value;
+  set(value: Value): void;
+}
+
+/** The control of a knob, unless a lecturer hid it. */
+export function Control({ name }: { readonly name: KnobName }) {
+  const id = useId();
+  if (isHidden(name)) return null;
+  const knob = knobNamed(name);
+  const value = values.value[name];
+  const set = (changed: Value) => turn({ [name]: changed });
+  const shown = { id, value, set };
+  return (
+    <div class={`control ${knob.kind}`} title={say(knob.help)}>
+      <label for={id}>{say(knob.label)}</label>
+      {knob.kind === "slider" ? <SliderControl {...shown} knob={knob} /> : null}
+      {knob.kind === "menu" ? <MenuControl {...shown} knob={knob} /> : null}
+      {knob.kind === "switch" ? <SwitchControl {...shown} knob={knob} /> : null}
+      {knob.kind === "text" ? <TextControl {...shown} knob={knob} /> : null}
+    </div>
+  );
+}
+
+/** A slider runs over its stops, so that each is as far from the next; a value of a link may lie between two. */
+function SliderControl({ id, knob, value, set }: Shown<Slider>) {
+  const { stops } = knob;
+  const show = (number: number) => (knob.show ?? String)(number);
+  const above = stops.findIndex((stop) => stop >= (value as number));
+  return (
+    <>
+      <output for={id}>{show(value as number)}</output>
+      <input
+        id={id}
+        type="range"
+        min={0}
+        max={stops.length - 1}
+        value={above}
+        aria-valuetext={show(value as number)}
+        onInput={(event) => set(stops[Number(event.currentTarget.value)]!)}
+      />
+    </>
+  );
+}
+
+function MenuControl({ id, knob, value, set }: Shown<Menu>) {
+  return (
+    <select id={id} value={value as string} onChange={(event) => set(event.currentTarget.value)}>
+      {Object.entries(knob.options).map(([name, phrase]) => (
+        <option key={name} value={name}>
+          {say(phrase)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function SwitchControl({ id, value, set }: Shown<Switch>) {
+  return (
+    <input id={id} type="checkbox" checked={value as boolean} onChange={(event) => set(event.currentTarget.checked)} />
+  );
+}
+
+function TextControl({ id, knob, value, set }: Shown<Text>) {
+  return (
+    <input
+      id={id}
+      type="text"
+      maxLength={knob.longest}
+      value={value as string}
+      onInput={(event) => set(event.currentTarget.value)}
+    />
+  );
+}

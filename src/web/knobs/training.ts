@@ -1,0 +1,3 @@
+/** Knobs of live training. */
+
+export const trainingKnobs = {};

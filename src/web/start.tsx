@@ -1,0 +1,27 @@
+/** Puts the page together and keeps the document in step with the state. */
+import { effect } from "@preact/signals";
+import { render } from "preact";
+import { followAddress } from "./address.ts";
+import { pageKnobs } from "./knobs/page.ts";
+import { language, say } from "./language.ts";
+import type { Scene } from "./scene.ts";
+import { Shell } from "./shell.tsx";
+import { values } from "./state.ts";
+
+export function start(scenes: readonly Scene[]): void {
+  followAddress();
+  const root = document.documentElement;
+  effect(() => {
+    root.lang = language.value === "zh" ? "zh-Hans" : "en";
+    document.title = `${say(pageKnobs.scene.options[values.value.scene])} · moge`;
+  });
+  effect(() => {
+    const { theme } = values.value;
+    if (theme === "auto") delete root.dataset["theme"];
+    else root.dataset["theme"] = theme;
+  });
+  const page = document.getElementById("page")!;
+  page.replaceChildren();
+  render(<Shell scenes={scenes} />, page);
+  root.dataset["ready"] = "yes";
+}
