@@ -75,8 +75,11 @@ export class TokenPool {
     this.steps++;
   }
 
-  /** Draws the tokens of every rank from the pool, uniformly and with replacement. Throws if nothing was added. */
-  project(random: Random, { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget): ProjectedTraffic {
+  /**
+   * Draws the tokens of every rank from the pool, uniformly and with replacement. Throws if nothing was added.
+   * @param random anything that picks a token, such as one after another
+   */
+  project(random: Pick<Random, "below">, { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget): ProjectedTraffic {
     const { ring, slots } = this;
     const pooled = this.pooledTokens();
     const expertLoad = new Float64Array(experts);

@@ -2,7 +2,7 @@
 import { figure, type Scale } from "./scale.ts";
 
 /** Room around the drawing. */
-export interface Margin {
+interface Margin {
   readonly top: number;
   readonly right: number;
   readonly bottom: number;

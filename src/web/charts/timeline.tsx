@@ -1,5 +1,4 @@
-/** Who does what when: a row for each device, a stretch for each kind of work. Kinds differ by shade and by hatching. */
-import { useId } from "preact/hooks";
+/** Who does what when: a row for each device, a stretch for each kind of work. Work is filled, waiting is hollow. */
 import { BottomAxis } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
 import { linear } from "./scale.ts";
@@ -25,7 +24,6 @@ export interface TimelineProps extends Omit<ChartProps, "draw" | "height"> {
 const margin = { top: 4, right: 12, bottom: 38, left: 40 };
 
 export function Timeline({ rows, end, unit, show, ...chart }: TimelineProps) {
-  const hatch = useId();
   const pitch = Math.max(5, Math.min(20, Math.floor(200 / rows.length)));
   const thick = pitch > 8 ? pitch - 4 : pitch - 1;
   const height = margin.top + pitch * rows.length + margin.bottom;
@@ -34,17 +32,6 @@ export function Timeline({ rows, end, unit, show, ...chart }: TimelineProps) {
     const scale = linear([0, end], [margin.left, width - margin.right], Math.max(2, Math.floor(width / 90)));
     return (
       <>
-        <pattern
-          id={hatch}
-          class="hatch"
-          width="6"
-          height="6"
-          patternUnits="userSpaceOnUse"
-          patternTransform="rotate(45)"
-        >
-          <rect width="6" height="6" />
-          <line x1="0" x2="0" y1="0" y2="6" />
-        </pattern>
         {rows.map(({ label, stretches }, r) => (
           <g key={label}>
             {r % every === 0 ? (
@@ -62,7 +49,6 @@ export function Timeline({ rows, end, unit, show, ...chart }: TimelineProps) {
               <rect
                 key={i}
                 class={`work ${kind}`}
-                fill={kind === "wait" ? `url(#${hatch})` : undefined}
                 x={scale(from)}
                 width={Math.max(0, scale(to) - scale(from))}
                 y={margin.top + pitch * r}

@@ -1,8 +1,9 @@
 /** Native controls for knobs, by the knob's name: what the table says is what they show. */
 import { useId } from "preact/hooks";
 import type { Menu, Slider, Switch, Text, Value } from "../knobs/knob.ts";
-import { type KnobName, type KnobValues, knobNamed } from "../knobs/knobs.ts";
+import { type KnobName, knobNamed } from "../knobs/knobs.ts";
 import { say } from "../language.ts";
+import type { Phrase } from "../phrase.ts";
 import { isHidden, turn, values } from "../state.ts";
 
 interface Shown<K> {
@@ -10,6 +11,28 @@ interface Shown<K> {
   readonly knob: K;
   readonly value: Value;
   set(value: Value): void;
+}
+
+export interface ControlGroup {
+  readonly title: Phrase;
+  readonly names: readonly KnobName[];
+}
+
+/** The column of controls of a scene. */
+export function Controls({ groups }: { readonly groups: readonly ControlGroup[] }) {
+  if (isHidden("controls")) return null;
+  return (
+    <form class="controls" onSubmit={(event) => event.preventDefault()}>
+      {groups.map(({ title, names }) => (
+        <fieldset key={title.en}>
+          <legend>{say(title)}</legend>
+          {names.map((name) => (
+            <Control key={name} name={name} />
+          ))}
+        </fieldset>
+      ))}
+    </form>
+  );
 }
 
 /** The control of a knob, unless a lecturer hid it. */

@@ -5,6 +5,7 @@ import { devices } from "../../cluster/devices.ts";
 import { topologies } from "../../cluster/topologies.ts";
 import { knobSchema } from "../../config/fields.ts";
 import { capacityKnobs } from "../../routing/capacity.ts";
+import { contenderOptions } from "../batch/contenders.ts";
 import { titled } from "../glossary.ts";
 import { menu, slider } from "./knob.ts";
 
@@ -17,7 +18,24 @@ const powers = (first: number, last: number): number[] => {
 /** 0: no capacity, nothing is dropped. */
 const capacityFactor = z.union([z.literal(0), knobSchema(capacityKnobs.factor)]) as unknown as z.ZodMiniType<number>;
 
+const contender = z.enum(Object.keys(contenderOptions) as (keyof typeof contenderOptions)[]);
+const contenderHelp = { en: "the rule that picks experts for tokens", zh: "为词元挑选专家的规则" };
+
 export const routingKnobs = {
+  left: menu({
+    of: contender,
+    initial: "topk",
+    options: contenderOptions,
+    label: { en: "Router on the left", zh: "左侧路由器" },
+    help: contenderHelp,
+  }),
+  right: menu({
+    of: contender,
+    initial: "moge",
+    options: contenderOptions,
+    label: { en: "Router on the right", zh: "右侧路由器" },
+    help: contenderHelp,
+  }),
   experts: slider({
     of: "model.experts",
     stops: powers(4, 256),
@@ -80,6 +98,21 @@ export const routingKnobs = {
     help: {
       en: "coefficient of the auxiliary loss with which the router is trained for a moment before it routes",
       zh: "路由前短暂训练路由器所用辅助损失的系数",
+    },
+  }),
+  limit: slider({
+    of: "router.group-limited.limit",
+    stops: [1, 2, 3, 4, 6, 8],
+    label: { en: "Groups a token may use", zh: "每个词元可用的组数" },
+    help: { en: "of the group-limited router", zh: "用于组受限路由器" },
+  }),
+  tokensPerDevice: slider({
+    of: "target.tokensPerRank",
+    stops: powers(128, 32768),
+    label: { en: "Tokens a device", zh: "每台设备的词元数" },
+    help: {
+      en: "how many tokens each device brings to the step; every token of the batch stands for equally many",
+      zh: "每台设备在一步中带来的词元数；批次中每个词元代表同样多个",
     },
   }),
   device: menu({

@@ -1,0 +1,135 @@
+/** The figures of both routers beside each other; each opens to its formula with its numbers. */
+import { assignmentMetrics } from "../../metrics/assignment-metrics.ts";
+import { dropMetrics } from "../../metrics/drop-metrics.ts";
+import type { MetricDescription } from "../../metrics/metric.ts";
+import { loadMetrics } from "../../metrics/metrics.ts";
+import { scoreMetrics } from "../../metrics/score-metrics.ts";
+import { figure } from "../charts/scale.ts";
+import { say } from "../language.ts";
+import type { Phrase } from "../phrase.ts";
+import { Formula, Popover } from "../popover.tsx";
+import type { Measures } from "./measure.ts";
+import type { Outcome, RoutedBatch } from "./routed-batch.ts";
+
+interface Row {
+  readonly title: Phrase;
+  readonly value: (batch: RoutedBatch) => string;
+  readonly description: Pick<MetricDescription, "title" | "formula" | "source">;
+  /** The formula with numbers. */
+  readonly numbers: (batch: RoutedBatch) => string;
+}
+
+const largest = (load: Float64Array): number => load.reduce((most, each) => Math.max(most, each), 0);
+const smallest = (load: Float64Array): number =>
+  load.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY);
+const mean = (load: Float64Array): number => load.reduce((sum, each) => sum + each, 0) / load.length;
+/** An exact zero shows that it is one. */
+const exact = (value: number, digits: number): string =>
+  Number.isNaN(value) ? "—" : value === 0 ? "0" : value.toFixed(digits);
+const percent = (share: number): string => (share === 0 ? "0" : `${(100 * share).toFixed(1)} %`);
+const milliseconds = (seconds: number): string => `${(seconds * 1e3).toFixed(2)} ms`;
+
+const ofMeasure = (name: keyof Measures, show: (value: number) => string) => (batch: RoutedBatch) =>
+  show(batch.measures[name]);
+
+const maxOverMean = (load: Float64Array): string =>
+  `max ${figure(largest(load))} / mean ${figure(mean(load))} = ${exact(largest(load) / mean(load), 3)}`;
+
+const rows: readonly Row[] = [
+  {
+    title: { en: "Device imbalance", zh: "设备不均衡" },
+    value: ofMeasure("imbalance", (value) => exact(value, 3)),
+    description: loadMetrics["imbalance-score"],
+    numbers: ({ deviceLoad, measures, routing }) =>
+      `(max ${figure(largest(deviceLoad))} − min ${figure(smallest(deviceLoad))}) / T ${routing.assignment.tokens} = ${exact(measures.imbalance, 3)}`,
+  },
+  {
+    title: { en: "Hottest expert / mean", zh: "最热专家 / 平均" },
+    value: ofMeasure("expertMaxOverMean", (value) => exact(value, 2)),
+    description: loadMetrics["max-over-mean"],
+    numbers: ({ expertLoad }) => maxOverMean(expertLoad),
+  },
+  {
+    title: { en: "Fan-out, devices a token", zh: "扇出：每词元设备数" },
+    value: ofMeasure("fanOut", (value) => exact(value, 2)),
+    description: assignmentMetrics["fan-out"],
+    numbers: ({ measures, routing, config }) =>
+      `${figure(Math.round(measures.fanOut * routing.assignment.tokens))} visits / T ${routing.assignment.tokens} = ${exact(measures.fanOut, 2)} of D = ${config.cluster.devices}`,
+  },
+  {
+    title: { en: "Dropped", zh: "丢弃" },
+    value: ofMeasure("dropRate", percent),
+    description: dropMetrics["drop-rate"],
+    numbers: ({ routing, measures }) => {
+      const chosen = routing.chosen.reduce((sum, expert) => sum + (expert >= 0 ? 1 : 0), 0);
+      return `${figure(Math.round(chosen * measures.dropRate))} / ${figure(chosen)} = ${percent(measures.dropRate)}`;
+    },
+  },
+  {
+    title: { en: "Probability of the chosen", zh: "所选专家的概率" },
+    value: ofMeasure("chosenProbability", (value) => exact(value, 3)),
+    description: scoreMetrics["chosen-probability"],
+    numbers: ({ measures, config }) =>
+      `${exact(measures.chosenProbability, 3)}; K/N = ${config.model.topK}/${config.model.experts} = ${exact(config.model.topK / config.model.experts, 3)}`,
+  },
+  {
+    title: { en: "Step, simulated", zh: "一步（模拟）" },
+    value: ({ time }) => milliseconds(time.stepSeconds),
+    description: {
+      title: "one MoE layer of Pangu Pro MoE's widths, forward and backward",
+      formula: "compute of the mean device + wait for the hottest + dispatch and combine",
+      source: "src/cluster; routed experts alone, nothing overlaps",
+    },
+    numbers: ({ time }) =>
+      `${milliseconds(time.meanComputeSeconds)} + ${milliseconds(time.waitSeconds)} + ${milliseconds(time.communicationSeconds)} = ${milliseconds(time.stepSeconds)}`,
+  },
+];
+
+export interface Side {
+  readonly title: Phrase;
+  readonly series: string;
+  readonly outcome: Outcome;
+}
+
+export function MeasureTable({ sides }: { readonly sides: readonly Side[] }) {
+  return (
+    <table class="measures">
+      <thead>
+        <tr>
+          <td />
+          {sides.map(({ title, series }) => (
+            <th key={series} scope="col" class={series}>
+              {say(title)}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr key={row.title.en}>
+            <th scope="row">{say(row.title)}</th>
+            {sides.map((side) => (
+              <td key={side.series}>
+                <Cell row={row} side={side} />
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Cell({ row, side: { outcome, title } }: { readonly row: Row; readonly side: Side }) {
+  if (!("batch" in outcome)) return <>—</>;
+  const { batch } = outcome;
+  const value = row.value(batch);
+  return (
+    <Popover
+      label={`${say(row.title)}, ${say(title)}: ${value}`}
+      content={() => <Formula {...row.description} title={row.description.title} numbers={row.numbers(batch)} />}
+    >
+      {value}
+    </Popover>
+  );
+}

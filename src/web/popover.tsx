@@ -1,0 +1,62 @@
+/** A word or figure that opens: its formula with the numbers of the moment in it. Escape or a click elsewhere closes it. */
+import type { ComponentChildren } from "preact";
+import { useId, useRef, useState } from "preact/hooks";
+
+interface PopoverProps {
+  /** What is pressed. */
+  readonly children: ComponentChildren;
+  /** For those who do not see the place it is in; absent: the text itself says it. */
+  readonly label?: string;
+  /** Made when it opens. */
+  readonly content: () => ComponentChildren;
+}
+
+export function Popover({ children, label, content }: PopoverProps) {
+  const id = useId();
+  const button = useRef<HTMLButtonElement>(null);
+  const [isOpen, open] = useState(false);
+  const onToggle = (event: ToggleEvent & { currentTarget: HTMLElement }) => {
+    const isOpening = event.newState === "open";
+    if (isOpening) place(event.currentTarget, button.current!);
+    open(isOpening);
+  };
+  return (
+    <>
+      <button type="button" class="opens" ref={button} popovertarget={id} aria-label={label}>
+        {children}
+      </button>
+      <div id={id} popover="auto" class="popover" onBeforeToggle={onToggle as never}>
+        {isOpen ? content() : null}
+      </div>
+    </>
+  );
+}
+
+/** Below the button and inside the window. */
+function place(popover: HTMLElement, button: HTMLElement): void {
+  const { left, bottom } = button.getBoundingClientRect();
+  const width = Math.min(24 * Number.parseFloat(getComputedStyle(document.documentElement).fontSize), innerWidth - 24);
+  popover.style.width = `${width}px`;
+  popover.style.left = `${Math.max(12, Math.min(left, innerWidth - width - 12)) + scrollX}px`;
+  popover.style.top = `${bottom + 6 + scrollY}px`;
+}
+
+export interface FormulaProps {
+  readonly title: string;
+  readonly formula: string;
+  /** The formula again, with the numbers of the moment. */
+  readonly numbers: string;
+  readonly source?: string;
+}
+
+/** What a popover says of a figure. */
+export function Formula({ title, formula, numbers, source }: FormulaProps) {
+  return (
+    <>
+      <p class="formula-title">{title}</p>
+      <p class="formula">{formula}</p>
+      <p class="formula numbers">{numbers}</p>
+      {source === undefined ? null : <p class="note">{source}</p>}
+    </>
+  );
+}
