@@ -79,7 +79,10 @@ export class TokenPool {
    * Draws the tokens of every rank from the pool, uniformly and with replacement. Throws if nothing was added.
    * @param random anything that picks a token, such as one after another
    */
-  project(random: Pick<Random, "below">, { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget): ProjectedTraffic {
+  project(
+    random: Pick<Random, "below">,
+    { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget,
+  ): ProjectedTraffic {
     const { ring, slots } = this;
     const pooled = this.pooledTokens();
     const expertLoad = new Float64Array(experts);

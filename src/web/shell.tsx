@@ -6,11 +6,16 @@ import { announcement, problems, tell } from "./messages.ts";
 import type { Phrase } from "./phrase.ts";
 import type { Scene } from "./scene.ts";
 import { isHidden, turn, values } from "./state.ts";
+import { theme } from "./theme.ts";
+import { openedChapter } from "./tour/chapters.ts";
+import { Tour } from "./tour/tour.tsx";
 
 const words = {
   skip: { en: "Skip to the content", zh: "跳到正文" },
   parts: { en: "Parts of the page", zh: "页面部分" },
-  theme: { en: "Light or dark", zh: "浅色或深色" },
+  tour: { en: "Guided tour", zh: "导览" },
+  light: { en: "Light", zh: "浅色" },
+  dark: { en: "Dark", zh: "深色" },
   dismiss: { en: "Put away", zh: "知道了" },
   absent: {
     en: "This copy of the page is the small one, without training. The whole page has it: npm run page.",
@@ -24,6 +29,7 @@ const words = {
 
 export function Shell({ scenes }: { readonly scenes: readonly Scene[] }) {
   const scene = scenes.find(({ name }) => name === values.value.scene);
+  const isTouring = values.value.chapter > 0 && !isHidden("tour");
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById("content")!.focus()}>
@@ -31,9 +37,12 @@ export function Shell({ scenes }: { readonly scenes: readonly Scene[] }) {
       </button>
       {isHidden("header") ? null : <Header scenes={scenes} />}
       <Problems />
-      <main id="content" tabIndex={-1}>
-        {scene === undefined ? <p class="lead">{say(words.absent)}</p> : <Opened scene={scene} key={scene.name} />}
-      </main>
+      <div class={isTouring ? "touring" : undefined}>
+        {isTouring ? <Tour /> : null}
+        <main id="content" tabIndex={-1}>
+          {scene === undefined ? <p class="lead">{say(words.absent)}</p> : <Opened scene={scene} key={scene.name} />}
+        </main>
+      </div>
       {isHidden("footer") ? null : <footer>{say(words.foot)}</footer>}
       <p class="aloud" aria-live="polite">
         {say(announcement.value)}
@@ -43,7 +52,8 @@ export function Shell({ scenes }: { readonly scenes: readonly Scene[] }) {
 }
 
 function Header({ scenes }: { readonly scenes: readonly Scene[] }) {
-  const { scene, theme } = values.value;
+  const { scene, chapter } = values.value;
+  const isDark = theme.value === "dark";
   const other = language.value === "en" ? "zh" : "en";
   return (
     <header>
@@ -52,28 +62,29 @@ function Header({ scenes }: { readonly scenes: readonly Scene[] }) {
         {scenes.map(({ name }) => (
           <a
             key={name}
-            href={hashOf({ ...values.value, scene: name })}
+            href={hashOf({ ...values.value, scene: name, chapter: 0 })}
             aria-current={name === scene ? "page" : undefined}
           >
             {say(pageKnobs.scene.options[name])}
           </a>
         ))}
+        {isHidden("tour") ? null : (
+          <a
+            class="to-tour"
+            href={hashOf(openedChapter(values.value, 1))}
+            aria-current={chapter > 0 ? "true" : undefined}
+          >
+            {say(words.tour)}
+          </a>
+        )}
       </nav>
       <div class="tools">
         <button type="button" lang={other} onClick={() => turn({ lang: other })}>
           {other === "zh" ? "中文" : "English"}
         </button>
-        <select
-          aria-label={say(words.theme)}
-          value={theme}
-          onChange={(event) => turn({ theme: event.currentTarget.value as typeof theme })}
-        >
-          {Object.entries(pageKnobs.theme.options).map(([name, phrase]) => (
-            <option key={name} value={name}>
-              {say(phrase)}
-            </option>
-          ))}
-        </select>
+        <button type="button" onClick={() => turn({ theme: isDark ? "light" : "dark" })}>
+          {say(isDark ? words.light : words.dark)}
+        </button>
       </div>
     </header>
   );

@@ -7,6 +7,7 @@ import { language, say } from "./language.ts";
 import type { Scene } from "./scene.ts";
 import { Shell } from "./shell.tsx";
 import { values } from "./state.ts";
+import { theme } from "./theme.ts";
 
 export function start(scenes: readonly Scene[]): void {
   followAddress();
@@ -16,9 +17,7 @@ export function start(scenes: readonly Scene[]): void {
     document.title = `${say(pageKnobs.scene.options[values.value.scene])} · moge`;
   });
   effect(() => {
-    const { theme } = values.value;
-    if (theme === "auto") delete root.dataset["theme"];
-    else root.dataset["theme"] = theme;
+    root.dataset["theme"] = theme.value;
   });
   const page = document.getElementById("page")!;
   page.replaceChildren();

@@ -78,10 +78,17 @@ function offsetGradient(routing: Routing, balance: Balance): Float64Array {
   return sum;
 }
 
-function learnedBias(logits: Float64Array, setting: BiasSetting, shape: BalanceShape, settings: RoutingSettings) {
+/** [N] the selection bias after some updates of a rule on one batch. @param logits [T, N] */
+export function learnedBias(
+  logits: Float64Array,
+  setting: BiasSetting,
+  shape: BalanceShape,
+  settings: RoutingSettings,
+): Float64Array {
+  const tokens = logits.length / shape.experts;
   const bias = new Float64Array(shape.experts);
   const routing = newRouting(logits, shape, settings);
-  const [seen, microBatches, tokens] = [new Float64Array(shape.experts), 1, TOKENS];
+  const [seen, microBatches] = [new Float64Array(shape.experts), 1];
   for (let step = 1; step <= STEPS_OF_BIAS; step++) {
     route(routing, { bias });
     const load = new Float64Array(shape.experts);

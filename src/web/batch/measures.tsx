@@ -91,32 +91,21 @@ export interface Side {
   readonly outcome: Outcome;
 }
 
+/** A figure a cell, the routers below one another in it. */
 export function MeasureTable({ sides }: { readonly sides: readonly Side[] }) {
   return (
-    <table class="measures">
-      <thead>
-        <tr>
-          <td />
-          {sides.map(({ title, series }) => (
-            <th key={series} scope="col" class={series}>
-              {say(title)}
-            </th>
+    <dl class="measures">
+      {rows.map((row) => (
+        <div key={row.title.en}>
+          <dt>{say(row.title)}</dt>
+          {sides.map((side) => (
+            <dd key={side.series} class={side.series}>
+              <span>{say(side.title)}</span> <Cell row={row} side={side} />
+            </dd>
           ))}
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row.title.en}>
-            <th scope="row">{say(row.title)}</th>
-            {sides.map((side) => (
-              <td key={side.series}>
-                <Cell row={row} side={side} />
-              </td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
-    </table>
+        </div>
+      ))}
+    </dl>
   );
 }
 

@@ -10,7 +10,7 @@ import type { RoutedBatch } from "./routed-batch.ts";
 
 const words = {
   matrix: { en: "Who goes to whom", zh: "谁去哪里" },
-  loads: { en: "Assignments of each expert", zh: "各专家的分配数" },
+  loads: { en: "Assignments of each expert, and the mean of each device", zh: "各专家的分配数，及每台设备的平均" },
   step: { en: "The step, device by device (simulated)", zh: "各设备的一步（模拟）" },
   token: { en: "token", zh: "词元" },
   tokens: { en: "tokens →", zh: "词元 →" },
@@ -38,9 +38,9 @@ interface PictureProps {
 export function Pictures(props: PictureProps) {
   return (
     <>
-      <ChoiceMatrix {...props} />
       <ExpertLoads {...props} />
       <StepTimeline {...props} />
+      <ChoiceMatrix {...props} />
     </>
   );
 }
@@ -102,6 +102,7 @@ function ExpertLoads({ batch, series, side, most }: PictureProps) {
       groups={deviceNames(devices).map((label, d) => ({
         label,
         values: expertLoad.subarray(d * each, (d + 1) * each),
+        mean: batch.deviceLoad[d]! / each,
       }))}
       series={series}
       most={most.load}

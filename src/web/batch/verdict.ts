@@ -3,7 +3,10 @@ import type { Phrase } from "../phrase.ts";
 import type { Side } from "./measures.tsx";
 import type { RoutedBatch } from "./routed-batch.ts";
 
-export function verdict([first, second]: readonly [Side, Side]): Phrase {
+/** @param sides one or two */
+export function verdict([first, second]: readonly Side[]): Phrase {
+  if (first === undefined) return { en: "", zh: "" };
+  if (second === undefined) return alone(first);
   if (!("batch" in first.outcome) || !("batch" in second.outcome)) {
     return {
       en: "One of the routers cannot work with these sizes; the other is shown.",
@@ -16,6 +19,11 @@ export function verdict([first, second]: readonly [Side, Side]): Phrase {
     en: `${waits(a, names.en[0]!)}; ${waits(b, names.en[1]!)}. ${faster(a, b, names.en)}`,
     zh: `${waitsChinese(a, names.zh[0]!)}；${waitsChinese(b, names.zh[1]!)}。${fasterChinese(a, b, names.zh)}`,
   };
+}
+
+function alone({ outcome, title }: Side): Phrase {
+  if (!("batch" in outcome)) return { en: "", zh: "" };
+  return { en: `${waits(outcome.batch, title.en)}.`, zh: `${waitsChinese(outcome.batch, title.zh)}。` };
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;

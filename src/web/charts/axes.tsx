@@ -1,14 +1,6 @@
 /** Axes: thin lines, few marks, the title at the end where it is read. */
 import { figure, type Scale } from "./scale.ts";
 
-/** Room around the drawing. */
-interface Margin {
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-  readonly left: number;
-}
-
 interface AxisProps {
   readonly scale: Scale;
   readonly title?: string | undefined;

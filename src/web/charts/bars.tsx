@@ -7,6 +7,8 @@ import { figure, linear } from "./scale.ts";
 export interface BarGroup {
   readonly label: string;
   readonly values: ArrayLike<number>;
+  /** Drawn as a line across the group. */
+  readonly mean?: number;
 }
 
 export interface BarLine {
@@ -50,6 +52,15 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
                 height={scale(0) - scale(value)}
               />
             ))}
+            {group.mean === undefined ? null : (
+              <line
+                class="group-mean"
+                x1={place.bar(g, 0)}
+                x2={place.bar(g, group.values.length)}
+                y1={scale(group.mean)}
+                y2={scale(group.mean)}
+              />
+            )}
             {place.hasLabel(g) ? (
               <text class="mark" x={place.middle(g)} y={height - 6} text-anchor="middle">
                 {group.label}

@@ -29,7 +29,7 @@ export function Matrix({
   rowGroups,
   columnTitle,
   rowTitle,
-  height = 260,
+  height = 230,
   ...chart
 }: MatrixProps) {
   const inner = height - margin.top - margin.bottom;

@@ -18,10 +18,10 @@ export interface ControlGroup {
   readonly names: readonly KnobName[];
 }
 
-/** The column of controls of a scene. */
+/** The column of controls of a scene; folded away beside the tour, which has those that it is about. */
 export function Controls({ groups }: { readonly groups: readonly ControlGroup[] }) {
   if (isHidden("controls")) return null;
-  return (
+  const form = (
     <form class="controls" onSubmit={(event) => event.preventDefault()}>
       {groups.map(({ title, names }) => (
         <fieldset key={title.en}>
@@ -33,7 +33,16 @@ export function Controls({ groups }: { readonly groups: readonly ControlGroup[] 
       ))}
     </form>
   );
+  if (values.value.chapter === 0) return form;
+  return (
+    <details class="all-controls">
+      <summary>{say(allControls)}</summary>
+      {form}
+    </details>
+  );
 }
+
+const allControls: Phrase = { en: "All controls", zh: "全部控件" };
 
 /** The control of a knob, unless a lecturer hid it. */
 export function Control({ name }: { readonly name: KnobName }) {

@@ -1,10 +1,12 @@
 /** All knobs of the page in one table: links, controls, help and `hide=` read it. */
+
+import { journeyKnobs } from "./journey.ts";
 import type { Knob, Values } from "./knob.ts";
 import { pageKnobs } from "./page.ts";
 import { routingKnobs } from "./routing.ts";
 import { trainingKnobs } from "./training.ts";
 
-export const knobs = { ...pageKnobs, ...routingKnobs, ...trainingKnobs };
+export const knobs = { ...pageKnobs, ...journeyKnobs, ...routingKnobs, ...trainingKnobs };
 
 export type KnobName = keyof typeof knobs;
 

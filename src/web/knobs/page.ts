@@ -1,7 +1,10 @@
 /** Knobs of the page as a whole: what is shown, and how. */
 import * as z from "zod/mini";
 import { same } from "../phrase.ts";
-import { menu, text } from "./knob.ts";
+import { menu, slider, text } from "./knob.ts";
+
+/** A test holds the tour to it. */
+export const CHAPTERS = 12;
 
 export const pageKnobs = {
   scene: menu({
@@ -17,12 +20,12 @@ export const pageKnobs = {
     help: { en: "which part of the page is open", zh: "打开页面的哪一部分" },
   }),
   /** 0: no tour; otherwise the chapter that is open, from 1. */
-  chapter: text({
-    of: z.string().check(z.regex(/^\d{0,2}$/)),
-    initial: "",
-    longest: 2,
+  chapter: slider({
+    of: z.int().check(z.minimum(0), z.maximum(CHAPTERS)),
+    initial: 0,
+    stops: Array.from({ length: CHAPTERS + 1 }, (_, i) => i),
     label: { en: "Chapter of the tour", zh: "导览章节" },
-    help: { en: "which chapter of the tour is open; none: no tour", zh: "打开导览的哪一章；空：不打开" },
+    help: { en: "which chapter of the tour is open; 0: no tour", zh: "打开导览的哪一章；0：不打开" },
   }),
   lang: menu({
     of: z.enum(["auto", "en", "zh"]),

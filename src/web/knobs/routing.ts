@@ -72,7 +72,7 @@ export const routingKnobs = {
   }),
   skew: slider({
     of: z.number().check(z.minimum(0), z.maximum(4)),
-    initial: 1,
+    initial: 0.5,
     stops: [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 2.5, 3],
     label: { en: "Skew", zh: "偏斜" },
     help: {

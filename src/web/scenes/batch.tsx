@@ -35,6 +35,7 @@ function View() {
     load: Math.max(1, ...batches.flatMap(({ expertLoad }) => Array.from(expertLoad))),
     seconds: Math.max(1e-9, ...batches.map(({ time }) => time.stepSeconds)),
   };
+  const shown = values.value.left === values.value.right ? sides.slice(0, 1) : sides; // nothing to compare
   return (
     <div class="with-controls">
       <Controls
@@ -48,11 +49,11 @@ function View() {
         ]}
       />
       <div>
-        <p class="verdict">{say(verdict(sides))}</p>
-        <MeasureTable sides={sides} />
+        <p class="verdict">{say(verdict(shown))}</p>
+        <MeasureTable sides={shown} />
         <WorkLegend />
         <div class="side-by-side">
-          {sides.map(({ title, series, outcome }, i) => (
+          {shown.map(({ title, series, outcome }, i) => (
             <section key={series} class="column" aria-label={say(title)}>
               <h2 class={series}>{say(title)}</h2>
               {"batch" in outcome ? (

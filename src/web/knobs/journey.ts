@@ -1,0 +1,42 @@
+/** Knobs of one token's journey. */
+import * as z from "zod/mini";
+import { contenderOptions } from "../batch/contenders.ts";
+import { menu, slider, text } from "./knob.ts";
+
+const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, i) => i);
+
+/** Words of the sentence that are looked at. */
+export const MOST_WORDS = 16;
+
+export const LAST_STEP = 6;
+
+export const journeyKnobs = {
+  sentence: text({
+    of: z.string().check(z.maxLength(160)),
+    initial: "the river bank lent money to the fisherman",
+    longest: 160,
+    label: { en: "Sentence", zh: "句子" },
+    help: { en: "your own words; each is a token", zh: "你自己的词；每个词是一个词元" },
+  }),
+  token: slider({
+    of: z.int().check(z.minimum(0), z.maximum(MOST_WORDS - 1)),
+    initial: 2,
+    stops: upTo(MOST_WORDS - 1),
+    label: { en: "Token", zh: "词元" },
+    help: { en: "which word is followed, from 0", zh: "跟随哪个词，从 0 开始" },
+  }),
+  step: slider({
+    of: z.int().check(z.minimum(0), z.maximum(LAST_STEP)),
+    initial: 0,
+    stops: upTo(LAST_STEP),
+    label: { en: "Step", zh: "步骤" },
+    help: { en: "how far the token has come, from 0", zh: "词元走到第几步，从 0 开始" },
+  }),
+  router: menu({
+    of: z.enum(Object.keys(contenderOptions) as (keyof typeof contenderOptions)[]),
+    initial: "topk",
+    options: contenderOptions,
+    label: { en: "Router", zh: "路由器" },
+    help: { en: "the rule that picks experts for the token", zh: "为词元挑选专家的规则" },
+  }),
+};
