@@ -132,6 +132,11 @@ const commands: readonly LazyCommand[] = [
     describe: "put the cost model beside published figures",
     load: async () => (await import("./validate.ts")).validateCommand,
   },
+  {
+    command: "page",
+    describe: "open the page: one token, a batch, live training, results; prints its path",
+    load: async () => (await import("./page.ts")).pageCommand,
+  },
 ];
 
 /** Makes a parser know all commands. */

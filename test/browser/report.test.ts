@@ -1,5 +1,4 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
@@ -12,8 +11,7 @@ import { writeFigure } from "../../src/output/figures/render.ts";
 import { reportPage } from "../../src/output/report/html.ts";
 import { skipAloud } from "../skip.ts";
 import { openBrowser } from "./chromium.ts";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { violationsOf, visit } from "./visit.ts";
 
 /** Runs of no meaning, with names and a missing cell that could go wrong. */
 function someRuns(count: number): Row[] {
@@ -85,24 +83,6 @@ describe("report.html in a browser", function () {
     if (folder) rmSync(folder, { recursive: true, force: true });
   });
 
-  interface Visit {
-    readonly page: Page;
-    /** What went wrong, and what was asked of a network. */
-    readonly complaints: string[];
-  }
-  async function visit(url: string, options: { colorScheme?: "light" | "dark"; width?: number } = {}): Promise<Visit> {
-    const page = await browser.newPage({
-      colorScheme: options.colorScheme ?? "light",
-      viewport: { width: options.width ?? 1100, height: 900 },
-    });
-    const complaints: string[] = [];
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-    page.on("request", (request) => !/^(file|data|blob):/.test(request.url()) && complaints.push(request.url()));
-    await page.goto(url);
-    await page.waitForSelector("html[data-ready]", { state: "attached" });
-    return { page, complaints };
-  }
   const column = (page: Page, index: number) =>
     page.$$eval(
       ".runs tbody tr:not([hidden])",
@@ -113,17 +93,8 @@ describe("report.html in a browser", function () {
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [360, 1400]) {
       it(`has no violations of axe, no errors, no requests and no sideways scrolling, ${colorScheme}, ${width} px`, async () => {
-        const { page, complaints } = await visit(address, { colorScheme, width });
-        await page.evaluate(axe);
-        const violations = await page.evaluate(async () => {
-          const { violations: found } = await (
-            globalThis as unknown as {
-              axe: { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-            }
-          ).axe.run();
-          return found.map(({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 120)}`);
-        });
-        expect(violations).to.deep.equal([]);
+        const { page, complaints } = await visit(browser, address, { colorScheme, width });
+        expect(await violationsOf(page)).to.deep.equal([]);
         expect(complaints).to.deep.equal([]);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
         await page.close();
@@ -151,7 +122,7 @@ describe("report.html in a browser", function () {
   });
 
   it("shows text as text", async () => {
-    const { page } = await visit(address);
+    const { page } = await visit(browser, address);
     expect(await page.textContent("h1")).to.equal("A report </script><script>alert(1)</script>");
     expect(await page.textContent("#config")).to.equal("a: <b>\n");
     expect(await page.$$eval(".claims li", (items) => items.map((item) => item.className))).to.deep.equal([
@@ -162,7 +133,7 @@ describe("report.html in a browser", function () {
   });
 
   it("sorts by a column, up and down, what is missing last", async () => {
-    const { page } = await visit(address);
+    const { page } = await visit(browser, address);
     const header = page.locator(".runs th", { hasText: "imbalance score mean" }).locator("button");
     for (const sign of [1, -1]) {
       await header.click();
@@ -176,7 +147,7 @@ describe("report.html in a browser", function () {
   });
 
   it("filters by text and by number, in the table and in every chart", async () => {
-    const { page } = await visit(address);
+    const { page } = await visit(browser, address);
     await page.fill('input[aria-label="Filter variant"]', "moge");
     await page.fill('input[aria-label="Filter seed"]', "10..20");
     expect(await column(page, 2)).to.deep.equal(["10", "12", "14", "16", "18", "20"]);
@@ -192,7 +163,7 @@ describe("report.html in a browser", function () {
   });
 
   it("marks the run under the pointer in the table, the figure and the parallel coordinates", async () => {
-    const { page } = await visit(address);
+    const { page } = await visit(browser, address);
     await page.hover('.runs tr[data-run="000000000004"] td');
     const opacities = (selector: string) =>
       page.$$eval(selector, (all) => all.map((each) => getComputedStyle(each).opacity));
@@ -204,7 +175,7 @@ describe("report.html in a browser", function () {
   });
 
   it("copies the command, and saves a figure as SVG, PNG and CSV", async () => {
-    const { page } = await visit(address);
+    const { page } = await visit(browser, address);
     await page.click('button[data-source="command"]');
     await page.waitForFunction(() =>
       /Copied|Selected/.test(document.querySelector('button[data-source="command"]')!.textContent),
@@ -223,7 +194,7 @@ describe("report.html in a browser", function () {
   });
 
   it("prints light, without its tools", async () => {
-    const { page } = await visit(address, { colorScheme: "dark" });
+    const { page } = await visit(browser, address, { colorScheme: "dark" });
     await page.emulateMedia({ media: "print", colorScheme: "dark" });
     expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).to.equal("rgb(255, 255, 255)");
     expect(await page.isVisible("button.save")).to.equal(false);
@@ -231,7 +202,7 @@ describe("report.html in a browser", function () {
   });
 
   it("opens and sorts a thousand runs", async () => {
-    const { page, complaints } = await visit(await report(folder, someRuns(1000)));
+    const { page, complaints } = await visit(browser, await report(folder, someRuns(1000)));
     await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
     await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
     expect((await column(page, 2))[0]).to.equal("999");

@@ -10,7 +10,8 @@ import type { RoutedBatch } from "./routed-batch.ts";
 
 const words = {
   matrix: { en: "Who goes to whom", zh: "谁去哪里" },
-  loads: { en: "Assignments of each expert, and the mean of each device", zh: "各专家的分配数，及每台设备的平均" },
+  loads: { en: "Load of the experts, by device", zh: "各专家的负载（按设备）" },
+  lines: { en: "Black lines: mean of each device.", zh: "黑线：每台设备的平均。" },
   step: { en: "The step, device by device (simulated)", zh: "各设备的一步（模拟）" },
   token: { en: "token", zh: "词元" },
   tokens: { en: "tokens →", zh: "词元 →" },
@@ -107,6 +108,7 @@ function ExpertLoads({ batch, series, side, most }: PictureProps) {
       series={series}
       most={most.load}
       lines={[{ value: mean, label: say(words.mean) }]}
+      note={say(words.lines)}
     />
   );
 }
@@ -140,6 +142,7 @@ function StepTimeline({ batch: { time, config }, side, most }: PictureProps) {
           figure(time.communicationSeconds * 1e3),
         ]),
       })}
+      legend={<WorkLegend />}
       rows={rows}
       end={most.seconds * 1e3}
       unit="ms"
@@ -148,7 +151,7 @@ function StepTimeline({ batch: { time, config }, side, most }: PictureProps) {
 }
 
 /** What the shades of the timeline mean. */
-export function WorkLegend() {
+function WorkLegend() {
   return (
     <p class="legend">
       {(["compute", "wait", "send"] as const).map((kind) => (

@@ -9,6 +9,7 @@ const inlined = [
   "stroke-linecap",
   "stroke-linejoin",
   "opacity",
+  "paint-order",
   "font-family",
   "font-size",
   "font-weight",

@@ -4,6 +4,7 @@ import type { Menu, Slider, Switch, Text, Value } from "../knobs/knob.ts";
 import { type KnobName, knobNamed } from "../knobs/knobs.ts";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
+import { isWide } from "../screen.ts";
 import { isHidden, turn, values } from "../state.ts";
 
 interface Shown<K> {
@@ -18,7 +19,7 @@ export interface ControlGroup {
   readonly names: readonly KnobName[];
 }
 
-/** The column of controls of a scene; folded away beside the tour, which has those that it is about. */
+/** The column of controls of a scene; folded away on narrow screens, and beside the tour, which has its own. */
 export function Controls({ groups }: { readonly groups: readonly ControlGroup[] }) {
   if (isHidden("controls")) return null;
   const form = (
@@ -33,7 +34,7 @@ export function Controls({ groups }: { readonly groups: readonly ControlGroup[] 
       ))}
     </form>
   );
-  if (values.value.chapter === 0) return form;
+  if (isWide.value && values.value.chapter === 0) return form;
   return (
     <details class="all-controls">
       <summary>{say(allControls)}</summary>

@@ -116,11 +116,13 @@ function Devices({
           </g>
         );
       })}
-      {Array.from({ length: sizes.experts }, (_, expert) => (
-        <text key={expert} class="number" x={placeOf(width, expert)} y={32} text-anchor="middle">
-          {expert}
-        </text>
-      ))}
+      {Array.from({ length: sizes.experts }, (_, expert) => expert)
+        .filter((expert) => breadth > 17 || expert % 2 === 0)
+        .map((expert) => (
+          <text key={expert} class="number" x={placeOf(width, expert)} y={32} text-anchor="middle">
+            {expert}
+          </text>
+        ))}
     </>
   );
 }

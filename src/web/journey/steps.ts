@@ -69,7 +69,7 @@ export const steps: readonly Step[] = [
     text: (journey) => selectionText(journey),
     formula: "",
     numbers: (journey) => [
-      expertsOf(journey).length === 0 ? "{ }" : `{ ${list(expertsOf(journey))} }`,
+      expertsOf(journey).length === 0 ? "S = { }" : `S = { ${list(expertsOf(journey))} }`,
       ...journey.explanation,
       ...biasNumbers(journey),
     ],
@@ -83,7 +83,7 @@ export const steps: readonly Step[] = [
         zh: `词元向每台持有其专家的设备发送一次：${experts.length} 个专家位于 ${sizes.devices} 台中的 ${devices.length} 台。这个扇出正是均衡可能付出的代价。`,
       };
     },
-    formula: "fan-out = |{ ⌊i · D/N⌋ : i chosen }|",
+    formula: "|{ ⌊i · D/N⌋ : i ∈ S }|",
     numbers: (journey) => [
       ...expertsOf(journey).map((expert) => `⌊${expert} · ${sizes.devices}/${sizes.experts}⌋ = ${deviceOf(expert)}`),
       `|{ ${list(devicesOf(journey))} }| = ${devicesOf(journey).length}`,
@@ -111,7 +111,7 @@ export const steps: readonly Step[] = [
             en: "The outputs come back and are added up, each with its weight: its score as a share of the chosen scores.",
             zh: "输出返回并按权重相加；权重是该专家分数在所选分数中的份额。",
           },
-    formula: "y = Σᵢ wᵢ Eᵢ(h),  wᵢ = sᵢ / Σ sⱼ over the chosen",
+    formula: "y = Σᵢ wᵢ Eᵢ(h),  wᵢ = sᵢ / Σⱼ sⱼ,  i, j ∈ S",
     numbers(journey) {
       const { chosen, scores, output } = journey;
       const sum = chosen.reduce((total, { expert }) => total + scores[expert]!, 0);

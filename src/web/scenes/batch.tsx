@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import { type ContenderName, contenderNamed } from "../batch/contenders.ts";
 import { MeasureTable, type Side } from "../batch/measures.tsx";
-import { Pictures, WorkLegend } from "../batch/pictures.tsx";
+import { Pictures } from "../batch/pictures.tsx";
 import { routeBatch } from "../batch/routed-batch.ts";
 import { verdict } from "../batch/verdict.ts";
 import { Controls } from "../controls/controls.tsx";
@@ -51,7 +51,6 @@ function View() {
       <div>
         <p class="verdict">{say(verdict(shown))}</p>
         <MeasureTable sides={shown} />
-        <WorkLegend />
         <div class="side-by-side">
           {shown.map(({ title, series, outcome }, i) => (
             <section key={series} class="column" aria-label={say(title)}>

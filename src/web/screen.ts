@@ -1,0 +1,16 @@
+/** What the page asks of the screen and the system. */
+import { type ReadonlySignal, signal } from "@preact/signals";
+
+function media(query: string): ReadonlySignal<boolean> {
+  const list = matchMedia(query);
+  const matches = signal(list.matches);
+  list.addEventListener("change", () => {
+    matches.value = list.matches;
+  });
+  return matches;
+}
+
+export const isSystemDark = media("(prefers-color-scheme: dark)");
+
+/** Room for a column of controls beside the scene; layout.css has the same bound. */
+export const isWide = media("(min-width: 62rem)");
