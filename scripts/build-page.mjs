@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { smallPage } from "./small-page.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const isLite = process.argv.includes("--lite");
@@ -45,7 +46,12 @@ const workers = {
 };
 
 async function bundled(entry, options) {
-  const { outputFiles } = await build({ ...common, entryPoints: [entry], plugins: [workers], ...options });
+  const { outputFiles } = await build({
+    ...common,
+    entryPoints: [entry],
+    plugins: isLite ? [workers, smallPage] : [workers],
+    ...options,
+  });
   return outputFiles[0].text.trim();
 }
 

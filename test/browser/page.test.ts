@@ -12,6 +12,7 @@ import { openBrowser } from "./chromium.ts";
 import { type VisitOptions, violationsOf, visit } from "./visit.ts";
 
 const built = resolve("dist/page/moge.html");
+const small = resolve("dist/page/moge-lite.html");
 
 /** Pictures of the page to look at, where the environment asks for them. */
 const shots = process.env["MOGE_SCREENSHOTS"];
@@ -70,8 +71,25 @@ describe("the page in a browser", function () {
     }
   }
 
-  it("keeps to its size: 200 kB gzipped, whole", () => {
-    expect(gzipSync(readFileSync(built), { level: 9 }).length).to.be.at.most(200_000);
+  it("keeps to its sizes: 200 kB gzipped, whole, and 80 kB without training", () => {
+    const size = (path: string) => gzipSync(readFileSync(path), { level: 9 }).length;
+    expect(size(built)).to.be.at.most(200_000);
+    expect(size(small)).to.be.at.most(80_000);
+  });
+
+  it("gives the same figures in the small page", async () => {
+    const hash = "#scene=batch&left=topk-lossfree&balance=0.3&capacity=1.5";
+    const figures: (string | null)[] = [];
+    for (const path of [built, small]) {
+      const { page, complaints } = await visit(browser, `file://${path}${hash}`);
+      figures.push(await text(page, ".measures"));
+      expect(complaints).to.deep.equal([]);
+      await page.close();
+    }
+    expect(figures[1]).to.equal(figures[0]);
+    const { page } = await visit(browser, `file://${small}#scene=training`);
+    expect(await text(page, "main")).to.contain("without training");
+    await page.close();
   });
 
   it("lets nothing run that it was not built with", async () => {

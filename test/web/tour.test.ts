@@ -1,5 +1,4 @@
 import { expect } from "chai";
-import type { ContenderName } from "../../src/web/batch/contenders.ts";
 import { type RoutedBatch, routeBatch } from "../../src/web/batch/routed-batch.ts";
 import { initialValues, type KnobName, type KnobValues, knobNamed } from "../../src/web/knobs/knobs.ts";
 import { CHAPTERS } from "../../src/web/knobs/page.ts";

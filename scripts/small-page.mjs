@@ -1,0 +1,69 @@
+/**
+ * An esbuild plugin for the small page. Of the core's tables it keeps the entries that the page shows, and leaves out
+ * what they say to readers of the documentation (sources, help, summaries): the page has words of its own.
+ */
+import { readFileSync } from "node:fs";
+import ts from "typescript";
+
+/** Entries of tables that the page shows. */
+const shown = {
+  routers: ["topk", "moge", "group-limited", "switch", "expert-choice"],
+  balancingRules: ["switch-loss", "loss-free-bias"],
+  routingPresets: [],
+  textDomains: [],
+};
+
+/** Properties of table entries that only documentation shows. */
+const properties = new Set(["source", "differs", "help", "summary"]);
+
+/** Which argument of a function is such a text. */
+const describing = {
+  ...Object.fromEntries(
+    "described count countOrZero positive notNegative fraction flag section".split(" ").map((name) => [name, 1]),
+  ),
+  ...Object.fromEntries("measured vendor derived assumed".split(" ").map((name) => [name, 1])),
+  choice: 2,
+};
+
+export const smallPage = {
+  name: "small-page",
+  setup(plugin) {
+    plugin.onLoad({ filter: /src.(routing|balance|placement|cluster|data|config).[\w-]+\.ts$/ }, ({ path }) => {
+      const file = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.ES2022, true);
+      const { transformed } = ts.transform(file, [(context) => (root) => ts.visitNode(root, visitor(context))]);
+      return { contents: ts.createPrinter().printFile(transformed[0]), loader: "ts" };
+    });
+  },
+};
+
+const visitor = (context) => {
+  const { factory } = context;
+  const nothing = () => factory.createStringLiteral("");
+  const visit = (node) => {
+    if (ts.isVariableDeclaration(node) && node.name.text in shown) {
+      const literal = tableOf(node.initializer);
+      const kept = literal.properties.filter(({ name }) => shown[node.name.text].includes(name.text));
+      return factory.updateVariableDeclaration(
+        node,
+        node.name,
+        undefined,
+        undefined,
+        factory.createObjectLiteralExpression(kept.map((entry) => ts.visitNode(entry, visit))),
+      );
+    }
+    if (ts.isPropertyAssignment(node) && properties.has(node.name.text)) {
+      return factory.updatePropertyAssignment(node, node.name, nothing());
+    }
+    if (ts.isCallExpression(node) && node.expression.text in describing) {
+      const text = describing[node.expression.text];
+      const rest = node.arguments.map((argument, i) => (i === text ? nothing() : ts.visitNode(argument, visit)));
+      return factory.updateCallExpression(node, node.expression, undefined, rest);
+    }
+    return ts.visitEachChild(node, visit, context);
+  };
+  return visit;
+};
+
+/** The object literal of `{ … } satisfies …`. */
+const tableOf = (initializer) =>
+  ts.isObjectLiteralExpression(initializer) ? initializer : tableOf(initializer.expression);
