@@ -10,7 +10,8 @@ import { type Balance, balanceBackward, balanceForward, countSequence, newBalanc
 import { type BalanceSetting, type BiasSetting, biasRuleOf, isLoss } from "../../balance/rules.ts";
 import type { BalanceShape } from "../../balance/statistic.ts";
 import { countLoad } from "../../routing/assignment.ts";
-import { newRouting, type Routing, type RoutingSettings, route, routeBackward } from "../../routing/route.ts";
+import { choose, newRouting, type Routing, type RoutingSettings, score } from "../../routing/route.ts";
+import { scoreFunctions } from "../../routing/scores.ts";
 import { logitsOf, type Preferences } from "./preferences.ts";
 
 const TOKENS = 128;
@@ -60,20 +61,23 @@ export function shifted(logits: Float64Array, offset: Float64Array): Float64Arra
   return sums;
 }
 
-/** [N] the balancing loss by the offsets. */
+/** [N] the balancing loss by the offsets; nothing comes through the gate weights. */
 function offsetGradient(routing: Routing, balance: Balance): Float64Array {
-  route(routing);
+  const { shape, settings, logits, scores } = routing;
+  score(routing);
+  choose(routing);
   countSequence(balance, routing, 0);
   balanceForward(balance);
-  const { experts } = routing.shape;
-  const gradients = {
-    weights: new Float64Array(routing.assignment.weights.length),
-    logits: new Float64Array(routing.logits.length),
-  };
-  routeBackward(routing, gradients, balanceBackward(balance, routing));
-  const sum = new Float64Array(experts);
-  for (let row = 0; row < gradients.logits.length; row += experts) {
-    for (let i = 0; i < experts; i++) sum[i] = sum[i]! + gradients.logits[row + i]!;
+  const addGradient = balanceBackward(balance, routing);
+  const { backward } = scoreFunctions[settings.scoreFunction];
+  const numbers = () => new Float64Array(shape.experts);
+  const [none, ofScores, sum] = [new Float64Array(0), numbers(), numbers()];
+  const gradient = { weights: none, scores: ofScores, logits: none, clean: none, deviation: none };
+  for (let t = 0; t < routing.assignment.tokens; t++) {
+    ofScores.fill(0);
+    addGradient(t, gradient);
+    backward(logits, scores, t * shape.experts, ofScores);
+    for (let i = 0; i < shape.experts; i++) sum[i] = sum[i]! + ofScores[i]!;
   }
   return sum;
 }
@@ -88,13 +92,14 @@ export function learnedBias(
   const tokens = logits.length / shape.experts;
   const bias = new Float64Array(shape.experts);
   const routing = newRouting(logits, shape, settings);
+  score(routing);
   const [seen, microBatches] = [new Float64Array(shape.experts), 1];
   for (let step = 1; step <= STEPS_OF_BIAS; step++) {
-    route(routing, { bias });
+    choose(routing, { bias });
     const load = new Float64Array(shape.experts);
     countLoad(routing.assignment, load);
     const progress = step / STEPS_OF_BIAS;
-    biasRuleOf(setting).update(bias, { load, tokens, progress, seen, microBatches }, setting);
+    biasRuleOf(setting).update(bias, { load, tokens, progress, seen, microBatches }, setting as never);
   }
   return bias;
 }
