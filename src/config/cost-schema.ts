@@ -10,7 +10,18 @@ import { dimensions } from "../cluster/layout.ts";
 import { skews } from "../cluster/routing-profile.ts";
 import { schedules } from "../cluster/schedules.ts";
 import { topologies } from "../cluster/topologies.ts";
-import { choice, count, countOrZero, described, flag, keys, notNegative, positive, section } from "./fields.ts";
+import {
+  choice,
+  count,
+  countOrZero,
+  described,
+  fileName,
+  flag,
+  keys,
+  notNegative,
+  positive,
+  section,
+} from "./fields.ts";
 
 const own = <S extends z.core.$ZodType>(schema: S, help: string) => described(z.optional(schema), help);
 const ownCount = (help: string) => own(z.int().check(z.minimum(1), z.maximum(1e9)), help);
@@ -196,7 +207,7 @@ const overlap = section(
 export const costSchema = z.strictObject({
   $schema: own(z.string(), "for editors"),
   extends: own(z.string(), "another config, by path from this file's folder; this file overrides it"),
-  name: described(z.string().check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)), "name of the job"),
+  name: fileName("name of the job"),
   description: own(z.string(), "one line for reports"),
   seed: described(z._default(z.int().check(z.minimum(0)), 1), "synthetic routing comes from it"),
   model,

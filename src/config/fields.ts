@@ -25,6 +25,19 @@ export const notNegative = (fallback: number, help: string) =>
 export const fraction = (fallback: number, help: string) =>
   described(z._default(z.number().check(z.minimum(0), z.maximum(0.99999)), fallback), help);
 export const flag = (fallback: boolean, help: string) => described(z._default(z.boolean(), fallback), help);
+/** A name that is also a folder's, and none of those that a run uses besides its own. */
+export const fileName = (help: string) =>
+  described(
+    z
+      .string()
+      .check(
+        z.regex(
+          /^(?!.*\.(?:partial|replaced)$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+          'a name of letters, digits, ".", "_" and "-" that does not end in .partial or .replaced',
+        ),
+      ),
+    help,
+  );
 export const keys = <T extends object>(table: T) => Object.keys(table) as (keyof T & string)[];
 /** One of the names of a table. The help says what each of them means. */
 export const choice = <T extends Readonly<Record<string, string | { readonly title: string }>>>(

@@ -190,9 +190,20 @@ function problemsOf(issue: Issue, schema: z.ZodMiniType, layer: Layer): Problem[
       message: `unknown key${didYouMean(key, known) || (known.length > 0 ? `; known are ${known.join(", ")}` : "")}`,
     }));
   }
+  const branch = issue.code === "invalid_union" && isTree(valueAt(layer.tree, path)) ? nearestBranch(issue) : [];
+  if (branch.length > 0) {
+    return branch.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, schema, layer));
+  }
   return [
     { where: originOf(layer, path), key: path, message: describeIssue(issue, valueAt(layer.tree, path), schema) },
   ];
+}
+
+/** Of a union's branches that are mappings too, what is wrong by the one that fits best; the first of equals. */
+function nearestBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] {
+  const isMapping = (branch: Issue[]) =>
+    branch.every(({ code, path }) => path.length > 0 || code === "unrecognized_keys");
+  return issue.errors.filter(isMapping).sort((a, b) => a.length - b.length)[0] ?? [];
 }
 
 /** What was wrong with one value, in words. */
@@ -215,7 +226,7 @@ function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): str
       return `expected one of ${options.join(", ")}, ${got}${typeof value === "string" ? didYouMean(value, options) : ""}`;
     }
     case "invalid_format":
-      return `expected a name of letters, digits, ".", "_" and "-" that does not end in .partial or .replaced, ${got}`;
+      return `expected ${issue.message}, ${got}`;
     case "invalid_union":
       return describeUnion(issue, value, schema, got);
     default:
@@ -246,7 +257,8 @@ const typeNames: Record<string, string> = {
 
 /** The names that any branch of a failed union would have taken. */
 function namesIn(issue: z.core.$ZodIssueInvalidUnion): string[] {
-  return issue.errors.flat().flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
+  const ofTheWhole = issue.errors.flat().filter(({ path }) => path.length === 0);
+  return ofTheWhole.flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
 }
 
 type JsonSchema = {

@@ -13,6 +13,7 @@ import {
   count,
   countOrZero,
   described,
+  fileName,
   flag,
   fraction,
   keys,
@@ -66,15 +67,29 @@ const training = section(
   "how the model is trained",
 );
 
+const firstBytes = described(
+  z.optional(z.int().check(z.minimum(1), z.maximum(1e9))),
+  "only so many bytes of it, from its beginning, down to a whole character; none: all",
+);
+
 const domainList = z
   .array(
     z.union([
       z.enum(keys(textDomains)),
       z.strictObject({
+        name: described(z.enum(keys(textDomains)), "a built-in domain, when only its beginning is wanted"),
+        bytes: firstBytes,
+      }),
+      z.strictObject({
         name: described(z.string().check(z.minLength(1)), "name of the domain in results"),
         path: described(
           z.string().check(z.minLength(1)),
           "a text file or a folder of them; a relative path starts where moge is run",
+        ),
+        bytes: firstBytes,
+        sha256: described(
+          z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits in quotes"))),
+          "of the bytes that are trained on; with it, another text is refused",
         ),
       }),
     ]),
@@ -147,10 +162,6 @@ const probe = described(
   ),
   "what the trained routers do with each domain, looked at after the last step without learning; none: not looked at",
 );
-
-/** A name that is also a folder's, and none of those that a run uses besides its own. */
-const fileName = (help: string) =>
-  described(z.string().check(z.regex(/^(?!.*\.(?:partial|replaced)$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)), help);
 
 const runShape = {
   name: fileName("name of the run; its results go to results/<name>"),

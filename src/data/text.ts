@@ -69,6 +69,14 @@ function shuffledRoundRobin(random: Random, domains: number): () => number {
   };
 }
 
+/** At most `largest` bytes of UTF-8, ending with a whole character. @param largest undefined: all */
+export function firstBytes(utf8: Uint8Array, largest: number | undefined): Uint8Array {
+  if (largest === undefined || utf8.length <= largest) return utf8;
+  let end = largest;
+  while (end > 0 && (utf8[end]! & 0b1100_0000) === 0b1000_0000) end--; // the byte after the cut must not continue a character
+  return utf8.slice(0, end);
+}
+
 function splitText({ name, bytes }: NamedText, { context, validationFraction }: TextSettings) {
   const trainingLength = bytes.length - Math.floor(bytes.length * validationFraction);
   const training = bytes.subarray(0, trainingLength);

@@ -1,6 +1,6 @@
 /** The file of a sweep: a base config and what is varied over it. */
 import * as z from "zod/mini";
-import { described } from "../config/fields.ts";
+import { described, fileName } from "../config/fields.ts";
 import { fileLayer, type Layer, over, settingsLayer, type Tree } from "../config/layers.ts";
 import { ConfigError } from "../config/problem.ts";
 import { check } from "../config/resolve.ts";
@@ -18,10 +18,7 @@ const range = z.strictObject({
 
 const sweepSchema = z.strictObject({
   $schema: z.optional(z.string()),
-  name: described(
-    z.string().check(z.regex(/^(?!.*\.(?:partial|replaced)$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)),
-    "name of the sweep; its results go to results/<name>",
-  ),
+  name: fileName("name of the sweep; its results go to results/<name>"),
   description: z.optional(z.string()),
   base: described(z._default(z.string(), "quickstart"), "a config: a file from this one's folder, or a packaged name"),
   set: described(z.optional(settings), "what all runs change of the base"),

@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { DataError } from "../data/source.ts";
-import type { NamedText } from "../data/text.ts";
+import { firstBytes, type NamedText } from "../data/text.ts";
 import {
   LARGEST_DOMAIN_BYTES,
   type PackagedText,
@@ -18,25 +18,37 @@ import {
 
 const requireFromHere = createRequire(import.meta.url);
 
+/** The beginning of a built-in domain. */
+interface Beginning {
+  readonly name: TextDomainName;
+  readonly bytes?: number | undefined;
+}
+
 /** A text file, or a folder of them, that the user names. */
-export interface OwnText {
+interface OwnText {
   readonly name: string;
   /** From the base directory. */
   readonly path: string;
+  /** Only so many, from the beginning. */
+  readonly bytes?: number | undefined;
+  /** Of the bytes that are left. */
+  readonly sha256?: string | undefined;
 }
 
 /**
  * The bytes of a domain, read now.
  * @throws DataError if they are missing, empty, unreadable or not those expected
  */
-export function readDomain(domain: TextDomainName | OwnText, baseDirectory: string): NamedText {
-  if (typeof domain !== "string") return readOwnText(domain, baseDirectory);
-  const entry: TextDomain = textDomains[domain];
-  const bytes =
-    "generate" in entry
-      ? new TextEncoder().encode(entry.generate())
-      : readPackagedText(domain, entry, packageFolder(domain, entry));
-  return { name: domain, bytes };
+export function readDomain(domain: TextDomainName | Beginning | OwnText, baseDirectory: string): NamedText {
+  if (typeof domain === "string") return { name: domain, bytes: readBuiltIn(domain) };
+  if ("path" in domain) return readOwnText(domain, baseDirectory);
+  return { name: domain.name, bytes: firstBytes(readBuiltIn(domain.name), domain.bytes) };
+}
+
+function readBuiltIn(name: TextDomainName): Uint8Array {
+  const entry: TextDomain = textDomains[name];
+  if ("generate" in entry) return new TextEncoder().encode(entry.generate());
+  return readPackagedText(name, entry, packageFolder(name, entry));
 }
 
 /** The text of a package's files, checked, decoded and cut to size, as UTF-8. @param folder of the package */
@@ -46,7 +58,7 @@ export function readPackagedText(name: string, entry: PackagedText, folder: stri
     return attempt(name, path, "run npm ci", () => readFileSync(path));
   });
   const bytes = Buffer.concat(files);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const sha256 = sha256Of(bytes);
   if (sha256 !== entry.sha256) {
     throw new DataError(
       `domain ${name}: ${files.length > 1 ? "the files" : entry.files[0]} in ${folder} are not those of ` +
@@ -54,7 +66,7 @@ export function readPackagedText(name: string, entry: PackagedText, folder: stri
     );
   }
   const text = entry.decode(new TextDecoder().decode(bytes));
-  return cutText(new TextEncoder().encode(text), LARGEST_DOMAIN_BYTES);
+  return firstBytes(new TextEncoder().encode(text), LARGEST_DOMAIN_BYTES);
 }
 
 function packageFolder(name: string, entry: PackagedText): string {
@@ -65,16 +77,8 @@ function packageFolder(name: string, entry: PackagedText): string {
   }
 }
 
-/** At most `largest` bytes, ending with a whole character. */
-function cutText(utf8: Uint8Array, largest: number): Uint8Array {
-  if (utf8.length <= largest) return utf8;
-  let end = largest;
-  while ((utf8[end]! & 0b1100_0000) === 0b1000_0000) end--; // the byte after the cut must not continue a character
-  return utf8.slice(0, end);
-}
-
 /** One file, or all text files below a folder by order of their paths; hidden and binary files are left out. */
-function readOwnText({ name, path }: OwnText, baseDirectory: string): NamedText {
+function readOwnText({ name, path, bytes: wanted, sha256 }: OwnText, baseDirectory: string): NamedText {
   const place = resolve(baseDirectory, path);
   const advice = "check its path in data.domains";
   const read = <T>(from: string, operation: () => T) => attempt(name, from, advice, operation);
@@ -84,13 +88,21 @@ function readOwnText({ name, path }: OwnText, baseDirectory: string): NamedText 
   }
   const files = status.isFile() ? [place] : read(place, () => filesBelow(place)).map((file) => join(place, file));
   const texts = files.map((file) => read(file, () => readFileSync(file))).filter((bytes) => !bytes.includes(0));
-  const bytes = Buffer.concat(texts);
+  const bytes = firstBytes(Buffer.concat(texts), wanted);
   if (bytes.length === 0) {
     const what = status.isFile() ? "is empty or binary" : "holds no text (hidden, binary and empty files do not count)";
     throw new DataError(`domain ${name}: ${place} ${what}; name a text file or a folder of them`);
   }
+  if (sha256 !== undefined && sha256 !== sha256Of(bytes)) {
+    throw new DataError(
+      `domain ${name}: ${place} is another text than the config was written for (sha256 ${sha256Of(bytes)}, expected ` +
+        `${sha256}); ${advice}, or take its sha256 out to train on this text`,
+    );
+  }
   return { name, bytes };
 }
+
+const sha256Of = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 /** Paths of the regular files below a folder, "/" between their parts, sorted by code units. */
 function filesBelow(folder: string): string[] {

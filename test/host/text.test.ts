@@ -11,6 +11,8 @@ const decoded = (bytes: Uint8Array) => new TextDecoder("utf-8", { fatal: true })
 const table = Object.entries(textDomains) as [keyof typeof textDomains, TextDomain][];
 const repositoryFile = (name: string) => readFileSync(join(import.meta.dirname, "../..", name), "utf8");
 
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "moge-text-"));
@@ -54,6 +56,19 @@ describe("built-in domains", () => {
       expect(decoded(readDomain(name, folder).bytes)).to.match(beginnings[name]);
   });
 
+  it("are cut to the bytes asked for, down to a whole character", () => {
+    const whole = readDomain("russian", folder).bytes;
+    const cut = (bytes: number) => readDomain({ name: "russian", bytes }, folder);
+    expect(cut(1000).name).to.equal("russian");
+    const lengths = [1000, 1001, 1002].map((bytes) => cut(bytes).bytes.length);
+    expect(lengths.every((length, i) => length <= 1000 + i && length > 1000 + i - 4)).to.equal(true);
+    for (const bytes of [1000, 1001, 1002, 1e6]) {
+      const beginning = cut(bytes).bytes;
+      expect(decoded(whole).startsWith(decoded(beginning))).to.equal(true); // `decoded` refuses half a character
+      if (bytes > whole.length) expect(beginning).to.deep.equal(whole);
+    }
+  });
+
   it("come from exact-version dependencies, and NOTICE names each", () => {
     const { dependencies } = JSON.parse(repositoryFile("package.json")) as { dependencies: Record<string, string> };
     const notice = repositoryFile("NOTICE");
@@ -67,7 +82,6 @@ describe("built-in domains", () => {
 });
 
 describe("readPackagedText", () => {
-  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
   const entry: PackagedText = {
     ...textDomains.russian,
     files: ["lib/b.txt", "lib/a.txt"],
@@ -135,6 +149,18 @@ describe("a user's own text", () => {
     });
     symlinkSync(join(folder, "elsewhere.txt"), join(folder, "texts/link.txt"));
     expect(decoded(read("texts").bytes)).to.equal("[B.txt][b.txt][b/10][b/2][deep][é]");
+  });
+
+  it("is held to its sha256, and cut, if the config says so", () => {
+    write({ "one.txt": "naïve" });
+    const own = (bytes: number | undefined, text: string) => () =>
+      readDomain({ name: "mine", path: "one.txt", bytes, sha256: sha256(text) }, folder).bytes;
+    expect(decoded(own(undefined, "naïve")())).to.equal("naïve");
+    expect(decoded(own(3, "na")())).to.equal("na"); // ï takes two bytes
+    expect(own(undefined, "naive")).to.throw(
+      DataError,
+      new RegExp(`^domain mine: .*one\\.txt is another text .*sha256 ${sha256("naïve")}, expected ${sha256("naive")}`),
+    );
   });
 
   it("is refused in one line when there is nothing to read", () => {
