@@ -217,7 +217,7 @@ function validate(
   const routing: (readonly Choice[])[] = []; // [domains, MoE layers]
   const domains = data.domains.map((domain, index) => {
     const losses = engine.evaluate(data.validation(index, sequences), index);
-    routing.push(engine.evaluatedRouting());
+    routing.push(engine.evaluatedRouting().map(({ tokens, slots, experts }) => ({ tokens, slots, experts })));
     return { domain, lossNatsPerByte: mean(losses) };
   });
   probes.push({ step, layers: (routing[0] ?? []).map((_, layer) => routing.map((ofDomain) => ofDomain[layer]!)) });

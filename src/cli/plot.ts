@@ -42,7 +42,7 @@ export const plotCommand: CommandModule<object, Arguments> = {
     ] = await Promise.all([
       import("../output/plot.ts"),
       import("../output/figures/render.ts"),
-      import("../output/csv.ts"),
+      import("../output/csv-text.ts"),
       import("../host/whole-file.ts"),
       import("../run/directory.ts"),
     ]);

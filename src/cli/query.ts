@@ -32,8 +32,8 @@ export const queryCommand: CommandModule<object, Arguments> = {
       const objects = rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]])));
       process.stdout.write(`${JSON.stringify(objects, null, 1)}\n`);
     } else if (format === "csv") {
-      const { stringify } = await import("csv-stringify/sync");
-      process.stdout.write(stringify([[...columns], ...rows.map((row) => row.map(text))]));
+      const { csvText } = await import("../output/csv-text.ts");
+      process.stdout.write(csvText([[...columns], ...rows.map((row) => row.map(text))]));
     } else {
       process.stdout.write(`${table([[...columns], ...rows.map((row) => row.map(text))], terminalWidth())}\n`);
     }

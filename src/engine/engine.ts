@@ -5,7 +5,7 @@
  * An engine is synchronous: `host/` opens it (files, workers, backends), and from then on it only computes.
  */
 import type { Floats } from "../core/floats.ts";
-import type { Assignment, Choice } from "../routing/assignment.ts";
+import type { Assignment } from "../routing/assignment.ts";
 
 /** Tokens of one optimizer step: every micro-batch holds the sequences of all virtual ranks, rank after rank. */
 export interface TrainingBatch {
@@ -82,7 +82,7 @@ export interface Engine {
    * What the MoE layers did with the sequences that `evaluate` looked at last, a micro-batch of them at most; copies.
    * Balancing losses are not worked out then. Empty for a dense model.
    */
-  evaluatedRouting(): readonly Choice[];
+  evaluatedRouting(): readonly Assignment[];
   /** Flat gradient of the last `train` before clipping, a copy; for tests. */
   gradient(): Float32Array;
   /** Where the last `train` first met a number that is not finite, e.g. "layer 1, feed-forward", or undefined. */

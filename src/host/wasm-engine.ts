@@ -1,8 +1,6 @@
 /** Opens the wasm engine: picks the kernels, makes the memory, and starts the worker threads. */
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import type { RunConfig } from "../config/schema.ts";
@@ -13,7 +11,7 @@ import { planModel } from "../engine/wasm/plan.ts";
 import { Profile } from "../engine/wasm/profile.ts";
 import { WasmEngine } from "../engine/wasm/wasm-engine.ts";
 import { type WasmMemory, type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
-import { packageDirectory } from "./package-directory.ts";
+import { readKernels } from "./wasm-kernels.ts";
 import type { ThreadData } from "./wasm-thread.ts";
 
 const MOST_THREADS = 8;
@@ -101,13 +99,6 @@ function compileKernels(
   if (!webAssembly.validate(relaxed)) setFlagsFromString("--experimental-wasm-relaxed-simd"); // Node 20 hides it
   if (webAssembly.validate(relaxed)) return { module: new webAssembly.Module(relaxed), title: "relaxed SIMD kernels" };
   return { module: plain(), title: "plain SIMD kernels (this machine has no relaxed SIMD)" };
-}
-
-function readKernels(name: string): Uint8Array {
-  const path = join(packageDirectory(), "dist", "wasm", name);
-  if (!existsSync(path))
-    throw new Error(`the wasm kernels are not built: dist/wasm/${name} is missing; run npm run build`);
-  return readFileSync(path);
 }
 
 /** Resolves when the thread waits for commands. It does not keep the process alive. */

@@ -10,7 +10,7 @@ import type { MetricDescription } from "../metrics/metric.ts";
 import { type LoadMetric, loadMetrics } from "../metrics/metrics.ts";
 import { type RoutingMetricName, routingMetrics } from "../metrics/routing-metrics.ts";
 import type { LayerStep, Saturation, Step } from "../simulate.ts";
-import type { Cell } from "./csv.ts";
+import type { Cell } from "./csv-text.ts";
 
 /** One of the configurations of a run, as far as writing its results needs it. */
 export interface WrittenVariant {

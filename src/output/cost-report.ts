@@ -9,7 +9,7 @@ import type { StepPrice } from "../cluster/step.ts";
 import type { Traffic } from "../cluster/traffic.ts";
 import type { MemoryVerdict } from "../cluster/verdict.ts";
 import type { CostConfig } from "../config/cost-schema.ts";
-import { csvText } from "./csv.ts";
+import { csvText } from "./csv-text.ts";
 import { milliseconds } from "./quantities.ts";
 import { linkTable } from "./traffic-report.ts";
 

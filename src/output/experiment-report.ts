@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Claim, Row, Tables } from "../experiment/experiment.ts";
 import { writeWhole } from "../host/whole-file.ts";
-import { csvText } from "./csv.ts";
+import { csvText } from "./csv-text.ts";
 import type { DescribedFigure } from "./figures/experiment-figures.ts";
 import { figureRows } from "./figures/figure-rows.ts";
 import { writeFigure } from "./figures/render.ts";

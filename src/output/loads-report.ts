@@ -1,6 +1,6 @@
 /** Measured loads of several layers or steps for a terminal and for files. */
 import type { Measured } from "../metrics/measure.ts";
-import { type Cell, csvText } from "./csv.ts";
+import { type Cell, csvText } from "./csv-text.ts";
 import { metricJson, metricLines, metricRows } from "./metric-lines.ts";
 import { wrapped } from "./plain-text.ts";
 

@@ -1,6 +1,6 @@
 /** Measured metrics for a terminal and for files: each with its formula, for names alone mislead. */
 import type { Measured } from "../metrics/measure.ts";
-import type { Cell } from "./csv.ts";
+import type { Cell } from "./csv-text.ts";
 import { figure, wrapped } from "./plain-text.ts";
 
 /** A metric of experts, devices or both: its values, and the formula below. */

@@ -2,7 +2,7 @@
 import type { Job } from "../cluster/job.ts";
 import { devicesOf } from "../cluster/layout.ts";
 import type { Candidate, PlanResult } from "../cluster/plan.ts";
-import { csvText } from "./csv.ts";
+import { csvText } from "./csv-text.ts";
 import { milliseconds } from "./quantities.ts";
 
 const columns: readonly (readonly [string, (candidate: Candidate) => string | number])[] = [

@@ -2,7 +2,7 @@
 import type { Probe, ProbedDomain, ProbedLayer } from "../experiment/probe.ts";
 import { forEachPair } from "../metrics/co-activation.ts";
 import type { Column } from "./columns.ts";
-import type { Cell } from "./csv.ts";
+import type { Cell } from "./csv-text.ts";
 
 interface ProbeRow {
   readonly variant: string;

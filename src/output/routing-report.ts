@@ -5,7 +5,7 @@ import { domainShares } from "../metrics/domain-metrics.ts";
 import type { Measured } from "../metrics/measure.ts";
 import { type Assignment, NO_EXPERT } from "../routing/assignment.ts";
 import type { RouterShape } from "../routing/router.ts";
-import { type Cell, csvText } from "./csv.ts";
+import { type Cell, csvText } from "./csv-text.ts";
 import { metricJson, metricLines, metricRows } from "./metric-lines.ts";
 import { figure, grid, wrapped } from "./plain-text.ts";
 

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { mean, quantile } from "simple-statistics";
 import { loadMetrics } from "../metrics/metrics.ts";
 import { type Column, simulatedParts } from "./columns.ts";
-import { type Cell, type CsvRow, readCsv } from "./csv.ts";
+import { type CsvRow, readCsv } from "./csv.ts";
+import type { Cell } from "./csv-text.ts";
 
 /** What the CSV files do not hold. */
 export interface VariantFacts {

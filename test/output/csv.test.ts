@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import fc from "fast-check";
-import { CsvFile, cellText, csvText, readCsv } from "../../src/output/csv.ts";
+import { CsvFile, readCsv } from "../../src/output/csv.ts";
+import { cellText, csvText } from "../../src/output/csv-text.ts";
 import { scratchDirectory } from "./scratch.ts";
 
 describe("output/csv", () => {

@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { finishStep } from "../../balance/balance.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import { mean } from "../../core/statistics.ts";
-import type { Choice } from "../../routing/assignment.ts";
+import type { Assignment } from "../../routing/assignment.ts";
 import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
 import { flat, unflatten } from "../flat.ts";
@@ -117,11 +117,12 @@ export class TfjsEngine implements Engine {
     return losses;
   }
 
-  evaluatedRouting(): Choice[] {
+  evaluatedRouting(): Assignment[] {
     return this.routers.map(({ memory }) => {
-      const { slots, experts } = memory.places.at(-1)!.assignment;
+      const { slots, experts, weights } = memory.places.at(-1)!.assignment;
       const tokens = this.evaluated * this.config.model.context;
-      return { tokens, slots, experts: experts.slice(0, tokens * slots) };
+      const count = tokens * slots;
+      return { tokens, slots, experts: experts.slice(0, count), weights: weights.slice(0, count) };
     });
   }
 

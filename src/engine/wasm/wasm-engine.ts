@@ -7,7 +7,7 @@ import { initialState } from "../../balance/balance.ts";
 import { settingsOfLayer } from "../../balance/rules.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import { sum } from "../../core/statistics.ts";
-import type { Choice } from "../../routing/assignment.ts";
+import type { Assignment } from "../../routing/assignment.ts";
 import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TimedPart, TrainingBatch, TrainingResult } from "../engine.ts";
 import { flat, unflatten } from "../flat.ts";
@@ -101,14 +101,16 @@ export class WasmEngine implements Engine {
     return result;
   }
 
-  evaluatedRouting(): Choice[] {
+  evaluatedRouting(): Assignment[] {
     const { sizes, layers } = this.plan;
     const { slots, microBatches, context } = sizes;
     const tokens = this.evaluated * context;
+    const before = 4 * microBatches * sizes.tokens * slots;
     return layers.flatMap(({ feedForward: { routed } }) => {
       if (!routed) return [];
-      const from = routed.router.experts + 4 * microBatches * sizes.tokens * slots;
-      return [{ tokens, slots, experts: new Int32Array(this.buffer, from, tokens * slots).slice() }];
+      const experts = new Int32Array(this.buffer, routed.router.experts + before, tokens * slots).slice();
+      const weights = new Float32Array(this.buffer, routed.router.weights + before, tokens * slots).slice();
+      return [{ tokens, slots, experts, weights }];
     });
   }
 

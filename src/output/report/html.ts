@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Row } from "../../experiment/experiment.ts";
 import { packageDirectory } from "../../host/package-directory.ts";
-import { cellText } from "../csv.ts";
+import { cellText } from "../csv-text.ts";
 import { type CheckedClaim, tableText } from "../experiment-report.ts";
 import { escaped } from "./escaped.ts";
 import { parallelCoordinates } from "./parallel-coordinates.ts";
