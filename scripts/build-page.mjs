@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { packagedTraining } from "./page-training.mjs";
 import { smallPage } from "./small-page.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -22,34 +23,14 @@ const common = {
   platform: "browser",
   target: ["chrome123", "firefox120", "safari17.5"],
   tsconfig: "src/web/tsconfig.json",
-  loader: { ".wasm": "binary", ".txt": "text" },
   logLevel: "warning",
-};
-
-/** `import source from "worker:./trainer.ts"` is the text of a bundled classic script, for a worker made of a blob. */
-const workers = {
-  name: "workers",
-  setup(plugin) {
-    plugin.onResolve({ filter: /^worker:/ }, async ({ path, resolveDir, importer }) => {
-      const found = await plugin.resolve(path.slice("worker:".length), {
-        resolveDir,
-        importer,
-        kind: "import-statement",
-      });
-      return { path: found.path, errors: found.errors, namespace: "worker" };
-    });
-    plugin.onLoad({ filter: /.*/, namespace: "worker" }, async ({ path }) => ({
-      contents: await bundled(path, { format: "iife", plugins: [] }),
-      loader: "text",
-    }));
-  },
 };
 
 async function bundled(entry, options) {
   const { outputFiles } = await build({
     ...common,
     entryPoints: [entry],
-    plugins: isLite ? [workers, smallPage] : [workers],
+    plugins: [isLite ? smallPage : packagedTraining],
     ...options,
   });
   return outputFiles[0].text.trim();

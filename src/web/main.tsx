@@ -4,5 +4,8 @@ import { journey } from "./scenes/journey.tsx";
 import { results } from "./scenes/results.tsx";
 import { training } from "./scenes/training.tsx";
 import { start } from "./start.tsx";
+import { work } from "./training/worker.ts";
 
-start([journey, batch, training, results]);
+// The worker that trains runs this same script, so that the core is in the page once.
+if (typeof document === "undefined") work();
+else start([journey, batch, training, results]);

@@ -1,0 +1,39 @@
+/** Files that a reader drops on the page or chooses: each with its path below what was dropped. */
+
+export interface DroppedFile {
+  /** "/" between its parts; a file that was dropped by itself has its name alone. */
+  readonly path: string;
+  readonly file: File;
+}
+
+/** More are a folder dropped by mistake. */
+const MOST_FILES = 2000;
+
+/** Everything that was dropped, folders walked through. @throws Error if that is too much */
+export async function droppedFiles(transfer: DataTransfer): Promise<DroppedFile[]> {
+  const entries = Array.from(transfer.items).flatMap((item) => item.webkitGetAsEntry() ?? []);
+  const found: DroppedFile[] = [];
+  for (const entry of entries) await walk(entry, "", found);
+  return found;
+}
+
+/** What a file input holds, of files or of a folder. */
+export const chosenFiles = (list: FileList): DroppedFile[] =>
+  Array.from(list, (file) => ({ path: file.webkitRelativePath || file.name, file }));
+
+async function walk(entry: FileSystemEntry, below: string, found: DroppedFile[]): Promise<void> {
+  if (found.length >= MOST_FILES) throw new Error(`more than ${MOST_FILES} files`);
+  const path = `${below}${entry.name}`;
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    found.push({ path, file });
+    return;
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  for (;;) {
+    // A reader gives a hundred entries at a time.
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) return;
+    for (const each of some) await walk(each, `${path}/`, found);
+  }
+}

@@ -1,0 +1,36 @@
+/** The page's worker: does what it is told, one order after the other. */
+import { kernels } from "packaged:training";
+import type { Answers, Order } from "./protocol.ts";
+import { Trainer } from "./trainer.ts";
+
+let trainer: Trainer | undefined;
+
+/** @throws DataError, ModelTooLargeError, DivergenceError */
+function obey(order: Order): Answers[keyof Answers] {
+  if (order.order === "open") {
+    trainer = new Trainer(order.config, order.texts, kernels);
+    return { description: trainer.description };
+  }
+  if (trainer === undefined) throw new Error("nothing is open");
+  switch (order.order) {
+    case "step": {
+      const began = performance.now();
+      return { step: trainer.step(), milliseconds: performance.now() - began };
+    }
+    case "look":
+      return { shares: trainer.look() };
+    case "route":
+      return { layers: trainer.route(order.bytes) };
+  }
+}
+
+/** Listens, where this script runs as a worker. */
+export function work(): void {
+  addEventListener("message", ({ data }: MessageEvent<Order>) => {
+    try {
+      postMessage(obey(data));
+    } catch (error) {
+      postMessage({ failure: (error as Error).message });
+    }
+  });
+}
