@@ -23,7 +23,8 @@ export interface ChartProps {
   readonly description: string;
   /** The numbers of the picture; made when they are asked for. */
   readonly table: () => ChartTable;
-  readonly height: number;
+  /** In pixels, or what it is for a width: pictures that wrap. */
+  readonly height: number | ((width: number) => number);
   /** The inside of the picture, for its width in pixels. */
   readonly draw: (width: number) => ComponentChildren;
   /** What lies under the picture: a canvas for what is too much for single marks. */
@@ -39,15 +40,16 @@ const words = {
 
 export function Chart({ name, title, description, table, height, draw, under, legend, note }: ChartProps) {
   const [frame, width] = useWidth();
+  const tall = typeof height === "number" ? height : height(width);
   return (
     <figure class="chart" id={name}>
       <figcaption>{say(title)}</figcaption>
       {legend}
-      <div class="picture" ref={frame} style={{ height: `${height}px` }}>
+      <div class="picture" ref={frame} style={{ height: `${tall}px` }}>
         {width === 0 ? null : (
           <>
             {under?.(width)}
-            <svg role="img" aria-label={`${say(title)}. ${description}`} width={width} height={height}>
+            <svg role="img" aria-label={`${say(title)}. ${description}`} width={width} height={tall}>
               {draw(width)}
             </svg>
           </>

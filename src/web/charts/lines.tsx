@@ -57,7 +57,7 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
 const lastOf = ({ y }: Series): number => Array.from(y).findLast(Number.isFinite) ?? 0;
 
 /** A line that is broken where a value is missing. */
-function pathOf({ x, y }: Series, xScale: Scale, yScale: Scale): string {
+export function pathOf({ x, y }: Series, xScale: Scale, yScale: Scale): string {
   let isDown = false;
   let path = "";
   for (let i = 0; i < x.length; i++) {

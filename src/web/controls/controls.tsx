@@ -1,4 +1,5 @@
 /** Native controls for knobs, by the knob's name: what the table says is what they show. */
+import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 import type { Menu, Slider, Switch, Text, Value } from "../knobs/knob.ts";
 import { type KnobName, knobNamed } from "../knobs/knobs.ts";
@@ -20,7 +21,14 @@ export interface ControlGroup {
 }
 
 /** The column of controls of a scene; folded away on narrow screens, and beside the tour, which has its own. */
-export function Controls({ groups }: { readonly groups: readonly ControlGroup[] }) {
+export function Controls({
+  groups,
+  children,
+}: {
+  readonly groups: readonly ControlGroup[];
+  /** Further fieldsets: what is no knob. */
+  readonly children?: ComponentChildren;
+}) {
   if (isHidden("controls")) return null;
   const form = (
     <form class="controls" onSubmit={(event) => event.preventDefault()}>
@@ -32,6 +40,7 @@ export function Controls({ groups }: { readonly groups: readonly ControlGroup[] 
           ))}
         </fieldset>
       ))}
+      {children}
     </form>
   );
   if (isWide.value && values.value.chapter === 0) return form;

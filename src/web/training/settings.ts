@@ -17,6 +17,12 @@ export interface BuiltInText {
   readonly bytes: number;
 }
 
+/** Bytes that a text must have, so that a sequence fits into the part that is held out. */
+export function leastBytes(): number {
+  const { model, data } = runSchema.parse(base);
+  return data.kind === "text" ? Math.ceil((model.context + 1) / data.validationFraction) : 0;
+}
+
 export const builtIn = (base["data"] as { readonly domains: readonly BuiltInText[] }).domains;
 
 /** What one training is made of. */
