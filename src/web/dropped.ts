@@ -11,9 +11,13 @@ const MOST_FILES = 2000;
 
 /** Everything that was dropped, folders walked through. @throws Error if that is too much */
 export async function droppedFiles(transfer: DataTransfer): Promise<DroppedFile[]> {
-  const entries = Array.from(transfer.items).flatMap((item) => item.webkitGetAsEntry() ?? []);
+  // All must be asked for before the first wait: the transfer is empty afterwards.
+  const dropped = Array.from(transfer.items, (item) => item.webkitGetAsEntry() ?? item.getAsFile());
   const found: DroppedFile[] = [];
-  for (const entry of entries) await walk(entry, "", found);
+  for (const each of dropped) {
+    if (each instanceof File) found.push({ path: each.name, file: each });
+    else if (each !== null) await walk(each, "", found);
+  }
   return found;
 }
 

@@ -1,0 +1,146 @@
+/** Results of the command line, opened in the page. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "chai";
+import type { Browser } from "playwright-core";
+import { openBrowser } from "./chromium.ts";
+import { button, drop, violations, visit } from "./page.ts";
+
+const committed = (path: string): string => join(import.meta.dirname, "../../results", path);
+const text = (path: string): string => readFileSync(committed(path), "utf8");
+
+describe("results in the page", function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let folder: string;
+
+  before(async function () {
+    const opened = await openBrowser();
+    if (typeof opened === "string") {
+      console.log(`      no browser here: ${opened}`);
+      this.skip();
+    }
+    browser = opened;
+    folder = mkdtempSync(join(tmpdir(), "moge-results-"));
+  });
+  after(async () => {
+    await browser?.close();
+    if (folder) rmSync(folder, { recursive: true });
+  });
+
+  it("draws a dropped file, and its table has the file's numbers", async () => {
+    const { page, complaints } = await visit(browser, "scene=results");
+    await drop(page.locator(".drop-zone"), { "steps.csv": text("quickstart/steps.csv") });
+    await page.locator("#result svg").waitFor();
+    expect(await page.locator("#result .line").count()).to.equal(3);
+    await page.locator("#result summary").click();
+    const [header, ...lines] = text("quickstart/steps.csv").trim().split("\n");
+    const at = header!.split(",").indexOf("training_loss_nats_per_byte");
+    const first = await page.locator("#result tbody tr").first().locator("th, td").allInnerTexts();
+    const ofStep = lines.filter((line) => line.split(",")[1] === "1").map((line) => Number(line.split(",")[at]));
+    expect(first.map(Number)).to.deep.equal([1, ...ofStep.map((loss) => Number(loss.toPrecision(5)))]);
+    await page.getByLabel("Quantity").selectOption("imbalance_score");
+    await page.locator("#result figcaption", { hasText: "imbalance_score" }).waitFor();
+    await page.getByLabel("Across").selectOption({ label: "the variants" });
+    expect(await page.locator("#result .dot").count()).to.equal(3);
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("opens every committed result file", async () => {
+    const { page, complaints } = await visit(browser, "scene=results");
+    const files = [
+      "quickstart/layers.csv",
+      "quickstart/expert-load.csv",
+      "quickstart/device-load.csv",
+      "quickstart/validation.csv",
+      "quickstart/saturation.csv",
+      "quickstart/summary.csv",
+      "moge-vs-topk/runs.csv",
+      "moge-vs-topk/curves.csv",
+      "moge-vs-topk/means.csv",
+      "moge-vs-topk/domains.csv",
+      "moge-vs-topk/experts.csv",
+      "moge-vs-topk/pairs.csv",
+      "groups/runs.csv",
+      "capacity/capacity.csv",
+      "fan-out/transfers.csv",
+      "stragglers/stragglers.csv",
+      "step-time/steps.csv",
+      "imbalance-distribution/summary.csv",
+      "imbalance-distribution/histogram.csv",
+    ];
+    for (const file of files) {
+      const name = file.replace("/", "-");
+      await drop(page.locator(".drop-zone"), { [name]: text(file) });
+      await page.locator("h2", { hasText: name }).waitFor();
+      await page.locator("figure svg :is(path, rect, circle)").first().waitFor();
+      expect(await page.locator("[role=alert] li").count(), file).to.equal(0);
+    }
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("shows the folder of a run at a glance", async () => {
+    const { page, complaints } = await visit(browser, "scene=results");
+    await page.getByLabel("a folder").setInputFiles(committed("quickstart"));
+    await page.locator("#run-training_loss_nats_per_byte svg").waitFor();
+    const ids = await page.locator("figure").evaluateAll((all) => all.map(({ id }) => id));
+    expect(ids).to.include.members([
+      "run-imbalance_score",
+      "run-simulated_step_seconds",
+      "run-domains",
+      "result-loads-0",
+    ]);
+    expect(await page.locator("#run-domains .subject").allInnerTexts()).to.have.length(7);
+    await page.getByLabel("File", { exact: true }).selectOption("summary.csv");
+    expect(await page.locator("#result .dot").count()).to.equal(3);
+    expect(await violations(page)).to.deep.equal([]);
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("shows the folder of a sweep: what varies across, its tables as files", async () => {
+    const { page, complaints } = await visit(browser, "scene=results", 360);
+    await page.getByLabel("a folder").setInputFiles(committed("groups"));
+    await page.locator("h2", { hasText: "groups" }).waitFor();
+    await page.getByLabel("File", { exact: true }).selectOption("runs.csv");
+    expect(await page.getByLabel("Across").inputValue()).to.equal("model.groups");
+    await page.locator("#result .band").first().waitFor(); // five seeds a point
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
+    expect(await violations(page)).to.deep.equal([]);
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("refuses what is no result in one sentence, and keeps what was open", async () => {
+    const { page, complaints } = await visit(browser, "scene=results");
+    const zone = page.locator(".drop-zone");
+    await drop(zone, { "summary.csv": text("quickstart/summary.csv") });
+    await page.locator("#result .dot").first().waitFor();
+    const cutShort = text("quickstart/validation.csv").slice(0, 500);
+    mkdirSync(join(folder, "empty"));
+    writeFileSync(join(folder, "empty/readme.md"), "nothing");
+    const refused: [Record<string, string | number>, RegExp][] = [
+      [{ "iris.csv": "sepal,petal\n1,2\n" }, /iris\.csv is not a result of moge: .* has sepal, petal/],
+      [{ "names.csv": "variant,colour\na,red\n" }, /names\.csv is not a result of moge/],
+      [{ "header.csv": "variant,step\n" }, /header\.csv has a header but no rows/],
+      [{ "cut.csv": cutShort }, /cut\.csv, line \d+: \d cells where the header has 4/],
+      [{ "picture.png": 100 }, /There is no CSV file in what was dropped \(picture\.png\)/],
+      [{ "huge.csv": 41e6 }, /41 MB are too much for the page/],
+      [{ "zeros.csv": 1000 }, /zeros\.csv is not a result of moge/],
+    ];
+    for (const [files, message] of refused) {
+      await drop(zone, files);
+      await page.locator("[role=alert]", { hasText: message }).waitFor();
+      expect(await page.locator("h2").innerText()).to.equal("summary.csv");
+    }
+    await page.getByLabel("a folder").setInputFiles(join(folder, "empty"));
+    await page.locator("[role=alert]", { hasText: "There is no CSV file" }).waitFor();
+    await button(page, "Put away").click();
+    expect(await page.locator("#result .dot").count()).to.equal(3);
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+});
