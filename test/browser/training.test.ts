@@ -142,10 +142,10 @@ describe("live training", function () {
     }
     expect(await stepsOf(page)).to.equal(1);
     for (const name of ["moby-dick", "german", "russian", "japanese", "chinese", "code"])
-      await page.getByLabel(name).uncheck();
-    await page.getByLabel("arithmetic").click();
+      await page.getByRole("checkbox", { name }).uncheck();
+    await page.getByRole("checkbox", { name: "arithmetic" }).click();
     await page.locator("[role=alert]", { hasText: "One text at least" }).waitFor();
-    expect(await page.getByLabel("arithmetic").isChecked()).to.equal(true);
+    expect(await page.getByRole("checkbox", { name: "arithmetic" }).isChecked()).to.equal(true);
     expect(complaints).to.deep.equal([]);
     await page.close();
   });

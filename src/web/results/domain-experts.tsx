@@ -73,7 +73,7 @@ function OfVariant({ table, value, variant, name, series }: OfVariantProps) {
   if (!(most > 0)) return null;
   const groups = experts % 8 === 0 ? Array.from({ length: 8 }, (_, g) => String((g * experts) / 8)) : ["0"];
   return (
-    <section aria-label={variantTitle(variant)}>
+    <div class="column">
       <h3 class={series}>{variantTitle(variant)}</h3>
       <Cells
         name={name}
@@ -94,6 +94,6 @@ function OfVariant({ table, value, variant, name, series }: OfVariantProps) {
         most={most}
         note={`${say(words.darkest)} ${Number(most.toPrecision(3))} (${value})`}
       />
-    </section>
+    </div>
   );
 }

@@ -90,7 +90,7 @@ function LoadsOf({ table, variant, name, series, most }: LoadsOfProps) {
     values: table.rows.filter((row) => deviceOf(row) === device).map((row) => Number(loadOf(row))),
   }));
   return (
-    <section aria-label={variantTitle(variant)}>
+    <div class="column">
       <h3 class={series}>{variantTitle(variant)}</h3>
       <Bars
         name={name}
@@ -106,6 +106,6 @@ function LoadsOf({ table, variant, name, series, most }: LoadsOfProps) {
         lines={[{ value: mean, label: say(words.mean) }]}
         unit={say(words.assignments)}
       />
-    </section>
+    </div>
   );
 }

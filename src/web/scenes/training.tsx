@@ -79,20 +79,20 @@ function Pictures({ session: current }: { readonly session: Session }) {
       <TimeParts models={models} />
       <div class="side-by-side">
         {models.map((model) => (
-          <section key={model.arm.name} aria-label={modelTitle(model.arm.name)}>
+          <div key={model.arm.name} class="column">
             <h3 class={model.arm.name}>{modelTitle(model.arm.name)}</h3>
             <ExpertLoads model={model} layer={layer} most={Math.max(1, ...loads)} />
-          </section>
+          </div>
         ))}
       </div>
       <h2>{say(words.specialise)}</h2>
       <InformationCurves {...over} layer={layer} />
       <div class="side-by-side">
         {models.map((model) => (
-          <section key={model.arm.name} aria-label={modelTitle(model.arm.name)}>
+          <div key={model.arm.name} class="column">
             <h3 class={model.arm.name}>{modelTitle(model.arm.name)}</h3>
             <DomainExperts model={model} layer={layer} domains={domains} />
-          </section>
+          </div>
         ))}
       </div>
       <h2>{say(words.sentence)}</h2>

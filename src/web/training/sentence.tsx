@@ -84,7 +84,7 @@ function BytesOf({ model: { arm, routed }, layer, letters, chosen, look }: Bytes
     .map(({ expert, weight }) => `${expert} (${(100 * weight).toFixed(0)} %)`)
     .join(", ");
   return (
-    <section aria-label={modelTitle(arm.name)}>
+    <div class="column">
       <h3 class={arm.name}>{modelTitle(arm.name)}</h3>
       <Bytes
         name={`bytes-${arm.name}`}
@@ -111,7 +111,7 @@ function BytesOf({ model: { arm, routed }, layer, letters, chosen, look }: Bytes
         deviceTitle={say(words.device)}
         note={`“${letters[chosen]}” → ${say(words.expert)} ${list}; ${say(words.touches)}: ${touched} / ${devices}`}
       />
-    </section>
+    </div>
   );
 }
 
