@@ -151,7 +151,7 @@ function StepTimeline({ batch: { time, config }, side, most }: PictureProps) {
 }
 
 /** What the shades of the timeline mean. */
-function WorkLegend() {
+export function WorkLegend() {
   return (
     <p class="legend">
       {(["compute", "wait", "send"] as const).map((kind) => (

@@ -6,8 +6,9 @@ import { say } from "../language.ts";
 import { type Phrase, same } from "../phrase.ts";
 import { curveTable } from "../training/models.ts";
 import { Choice } from "./choice.tsx";
+import { columnText } from "./column-text.ts";
 import { dotsOf, type Filter, linesOf } from "./select.ts";
-import { columnText, keyOf, type Table, valuesOf } from "./table.ts";
+import { keyOf, type Table, valuesOf } from "./table.ts";
 
 const words = {
   x: { en: "Across", zh: "横轴" },

@@ -1,7 +1,5 @@
 /** A result file as the page reads it: columns by name, numbers as numbers, recognised by its columns. */
 import { csvParseRows } from "d3-dsv";
-import { type ColumnText, stepTables } from "../../output/columns.ts";
-import { probeTables } from "../../output/probe-columns.ts";
 import type { Phrase } from "../phrase.ts";
 
 export interface Table {
@@ -54,16 +52,6 @@ export function cellOf({ columns }: Table, column: string): (row: readonly strin
 
 /** The values of a column, each once, in the order of their first row. */
 export const valuesOf = (table: Table, column: string): string[] => [...new Set(table.rows.map(cellOf(table, column)))];
-
-/** What a column means, if the project's tables say so. */
-export function columnText(column: string): ColumnText | undefined {
-  const tables: Readonly<Record<string, { readonly columns: Readonly<Record<string, ColumnText>> }>> = {
-    ...stepTables,
-    ...probeTables,
-  };
-  for (const { columns } of Object.values(tables)) if (Object.hasOwn(columns, column)) return columns[column];
-  return undefined;
-}
 
 const some = (columns: readonly string[]): string => {
   const shown = columns.slice(0, 5).map((column) => (column.length > 20 ? `${column.slice(0, 20)}…` : column));
