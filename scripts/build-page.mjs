@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { licences } from "./page-licences.mjs";
 import { packagedTraining } from "./page-training.mjs";
 import { smallPage } from "./small-page.mjs";
 
@@ -53,10 +54,11 @@ const policy = [
 ].join("; ");
 
 const parts = { policy, style, script };
-const html = readFileSync(`${root}/src/web/page.html`, "utf8").replace(
+const page = readFileSync(`${root}/src/web/page.html`, "utf8").replace(
   /%(policy|style|script)%/g,
   (_, name) => parts[name],
 );
+const html = isLite ? page : page + licences(root);
 const path = `dist/page/${isLite ? "moge-lite" : "moge"}.html`;
 mkdirSync(`${root}/dist/page`, { recursive: true });
 writeFileSync(`${root}/${path}`, html);
