@@ -11,7 +11,7 @@ import type { RoutedBatch } from "./routed-batch.ts";
 const words = {
   matrix: { en: "Who goes to whom", zh: "谁去哪里" },
   loads: { en: "Load of the experts, by device", zh: "各专家的负载（按设备）" },
-  lines: { en: "Black lines: mean of each device.", zh: "黑线：每台设备的平均。" },
+  lines: { en: "Short lines: mean of each device.", zh: "短线：每台设备的平均。" },
   step: { en: "The step, device by device (simulated)", zh: "各设备的一步（模拟）" },
   token: { en: "token", zh: "词元" },
   tokens: { en: "tokens →", zh: "词元 →" },

@@ -95,7 +95,7 @@ export const steps: readonly Step[] = [
       en: "Each chosen expert is a small network of its own and makes another vector of the token. The others do nothing: that is what makes the model sparse.",
       zh: "每个被选中的专家是一个独立的小网络，把词元变成另一个向量。其余专家什么也不做：这就是模型的稀疏性。",
     }),
-    formula: "Eᵢ(h) = W↓ (silu(W_gate h) ⊙ W↑ h)",
+    formula: "Eᵢ(h) = W₃ (silu(W₁ h) ⊙ W₂ h)",
     numbers: (journey) =>
       expertsOf(journey).map((expert) => `E${subscript(expert)}(h) = ${vector(journey.outputs[expert]!)}`),
   },

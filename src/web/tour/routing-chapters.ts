@@ -43,7 +43,7 @@ export const routingChapters: readonly Chapter[] = [
       },
     ],
     set: { scene: "journey", step: 3, router: "moge" },
-    knobs: ["sentence"],
+    knobs: [],
   },
   {
     title: { en: "Why devices wait", zh: "设备为什么要等" },
