@@ -223,6 +223,14 @@ describe("the page in a browser", function () {
     await page.close();
   });
 
+  it("says aloud what a slider came to, when it rests", async () => {
+    const { page } = await open("#scene=batch");
+    await page.getByRole("slider", { name: "Skew" }).press("Home");
+    const verdict = await text(page, ".verdict");
+    await page.waitForFunction((found) => document.querySelector("[aria-live]")!.textContent === found, verdict);
+    await page.close();
+  });
+
   it("opens a figure to its formula with its numbers, and closes with Escape", async () => {
     const { page } = await open("#scene=batch");
     await page.getByRole("button", { name: /^Device imbalance, top-k/ }).click();

@@ -73,6 +73,8 @@ export function Matrix({
         top: `${margin.top}px`,
         width: `${width - margin.left - margin.right}px`,
         height: `${inner}px`,
+        // More tokens than pixels: blend them, lest some vanish.
+        imageRendering: columns > width - margin.left - margin.right ? "auto" : "pixelated",
       }}
     />
   );

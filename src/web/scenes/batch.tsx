@@ -1,5 +1,6 @@
 /** A batch of tokens hits the devices: two routers on the same tokens, side by side. */
 import { computed } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { type ContenderName, contenderNamed } from "../batch/contenders.ts";
 import { MeasureTable, type Side } from "../batch/measures.tsx";
 import { Pictures } from "../batch/pictures.tsx";
@@ -7,6 +8,7 @@ import { routeBatch } from "../batch/routed-batch.ts";
 import { verdict } from "../batch/verdict.ts";
 import { Controls } from "../controls/controls.tsx";
 import { say } from "../language.ts";
+import { announce } from "../messages.ts";
 import type { Phrase } from "../phrase.ts";
 import type { Scene } from "../scene.ts";
 import { values } from "../state.ts";
@@ -25,6 +27,16 @@ const words = {
 const left = computed(() => routeBatch(values.value, values.value.left));
 const right = computed(() => routeBatch(values.value, values.value.right));
 
+/** A slider that moves says much; what it came to is said aloud when it rests. */
+const REST_MILLISECONDS = 900;
+
+function useSpokenVerdict(found: Phrase): void {
+  useEffect(() => {
+    const timer = setTimeout(() => announce(found), REST_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [found.en]);
+}
+
 function View() {
   const sides = [
     sideOf(values.value.left, "first", left.value),
@@ -36,6 +48,8 @@ function View() {
     seconds: Math.max(1e-9, ...batches.map(({ time }) => time.stepSeconds)),
   };
   const shown = values.value.left === values.value.right ? sides.slice(0, 1) : sides; // nothing to compare
+  const found = verdict(shown);
+  useSpokenVerdict(found);
   return (
     <div class="with-controls">
       <Controls
@@ -49,7 +63,7 @@ function View() {
         ]}
       />
       <div>
-        <p class="verdict">{say(verdict(shown))}</p>
+        <p class="verdict">{say(found)}</p>
         <MeasureTable sides={shown} />
         <div class="side-by-side">
           {shown.map(({ title, series, outcome }, i) => (
