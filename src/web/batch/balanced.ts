@@ -14,9 +14,11 @@ import { choose, newRouting, type Routing, type RoutingSettings, score } from ".
 import { scoreFunctions } from "../../routing/scores.ts";
 import { logitsOf, type Preferences } from "./preferences.ts";
 
-const TOKENS = 128;
-const STEPS_OF_LOSS = 8;
+/** Few enough for a frame. */
+const TOKENS_OF_LOSS = 96;
+const STEPS_OF_LOSS = 6;
 const RATE_OF_LOSS = 0.4;
+const TOKENS_OF_BIAS = 128;
 const STEPS_OF_BIAS = 32;
 
 export interface Balanced {
@@ -39,10 +41,13 @@ export function balanced(
   { capacity: _, ...settings }: RoutingSettings,
 ): Balanced {
   const { experts } = preferences;
-  const logits = logitsOf(preferences, TOKENS, "trained");
-  if (!isLoss(setting)) return { ...unbalanced(experts), bias: learnedBias(logits, setting, shape, settings) };
+  if (!isLoss(setting)) {
+    const logits = logitsOf(preferences, TOKENS_OF_BIAS, "trained");
+    return { ...unbalanced(experts), bias: learnedBias(logits, setting, shape, settings) };
+  }
   if (setting.coefficient === 0) return unbalanced(experts);
-  const balance = newBalance({ settings: [setting], shape, ranks: 1, sequenceLength: TOKENS }, 1);
+  const logits = logitsOf(preferences, TOKENS_OF_LOSS, "trained");
+  const balance = newBalance({ settings: [setting], shape, ranks: 1, sequenceLength: TOKENS_OF_LOSS }, 1);
   const offset = new Float64Array(experts);
   for (let step = 0; step < STEPS_OF_LOSS; step++) {
     const gradient = offsetGradient(newRouting(shifted(logits, offset), shape, settings), balance);
