@@ -1,7 +1,7 @@
 /** What rebalancing gives and what it costs, for a terminal and for files. */
 import type { MeasuredDeployment } from "../metrics/measure-deployment.ts";
 import { type Deployment, slotCount } from "../placement/deployment.ts";
-import { type Cell, csvText } from "./csv.ts";
+import { type Cell, csvText } from "./csv-text.ts";
 import { figure, wrapped } from "./plain-text.ts";
 
 export interface RebalancerOutcome {

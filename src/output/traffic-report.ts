@@ -2,7 +2,7 @@
 import type { Job } from "../cluster/job.ts";
 import { layoutSpans } from "../cluster/layout.ts";
 import { expertGroup, levelOfPair, type Purpose, purposes, type Traffic } from "../cluster/traffic.ts";
-import { csvText } from "./csv.ts";
+import { csvText } from "./csv-text.ts";
 
 const gigabytes = (bytes: number) => (bytes === 0 ? "-" : (bytes / 1e9).toPrecision(3));
 
