@@ -11,10 +11,23 @@ const shown = {
   balancingRules: ["switch-loss", "loss-free-bias"],
   routingPresets: [],
   textDomains: [],
+  capacityRules: ["megatron"],
+  statistics: ["load", "probability"],
+  loadMetrics: ["imbalance-score", "max-over-mean"],
+  assignmentMetrics: ["fan-out"],
+  dropMetrics: ["drop-rate"],
+  scoreMetrics: ["chosen-probability"],
 };
 
 /** Properties of table entries that only documentation shows. */
 const properties = new Set(["source", "differs", "help", "summary"]);
+
+/** Tables of nothing but such texts: options of settings, by name. */
+const textTables = new Set(
+  "normalisations dropOrders tokenPriorities capacityLevels groupScores groupMasks comparedValues scopes countedChoices probabilityKinds dispatchModes noiseKinds".split(
+    " ",
+  ),
+);
 
 /** Which argument of a function is such a text. */
 const describing = {
@@ -31,19 +44,22 @@ export const smallPage = {
     plugin.onLoad({ filter: /web.results.column-text\.ts$/ }, () => ({
       contents: "export const columnText = () => undefined;",
     }));
-    plugin.onLoad({ filter: /src.(routing|balance|placement|cluster|data|config).[\w-]+\.ts$/ }, ({ path }) => {
+    plugin.onLoad({ filter: /src.(routing|balance|placement|metrics|cluster|data|config).[\w-]+\.ts$/ }, ({ path }) => {
       const file = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.ES2022, true);
-      const { transformed } = ts.transform(file, [(context) => (root) => ts.visitNode(root, visitor(context))]);
+      const { transformed } = ts.transform(file, [
+        (context) => (root) => ts.visitNode(root, visitor(context, /metrics/.test(path))),
+      ]);
       return { contents: ts.createPrinter().printFile(transformed[0]), loader: "ts" };
     });
   },
 };
 
-const visitor = (context) => {
+/** @param hasSources whether the page shows the sources of this table */
+const visitor = (context, hasSources) => {
   const { factory } = context;
   const nothing = () => factory.createStringLiteral("");
   const visit = (node) => {
-    if (ts.isVariableDeclaration(node) && node.name.text in shown) {
+    if (ts.isVariableDeclaration(node) && node.name.text in shown && ts.isSourceFile(node.parent.parent.parent)) {
       const literal = tableOf(node.initializer);
       const kept = literal.properties.filter(({ name }) => shown[node.name.text].includes(name.text));
       return factory.updateVariableDeclaration(
@@ -54,7 +70,19 @@ const visitor = (context) => {
         factory.createObjectLiteralExpression(kept.map((entry) => ts.visitNode(entry, visit))),
       );
     }
-    if (ts.isPropertyAssignment(node) && properties.has(node.name.text)) {
+    if (ts.isVariableDeclaration(node) && textTables.has(node.name.text)) {
+      const blank = tableOf(node.initializer).properties.map((entry) =>
+        factory.updatePropertyAssignment(entry, entry.name, nothing()),
+      );
+      return factory.updateVariableDeclaration(
+        node,
+        node.name,
+        undefined,
+        undefined,
+        factory.createObjectLiteralExpression(blank),
+      );
+    }
+    if (!hasSources && ts.isPropertyAssignment(node) && properties.has(node.name.text)) {
       return factory.updatePropertyAssignment(node, node.name, nothing());
     }
     if (ts.isCallExpression(node) && node.expression.text in describing) {
