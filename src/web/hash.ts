@@ -12,12 +12,10 @@ import type { Phrase } from "./phrase.ts";
 export function hashOf(values: KnobValues): string {
   const parameters = new URLSearchParams();
   for (const name of knobNames) {
-    if (values[name] !== knobNamed(name).initial) parameters.set(name, written(values[name]));
+    if (values[name] !== knobNamed(name).initial) parameters.set(name, String(values[name]));
   }
   return `#${parameters}`;
 }
-
-const written = (value: Value): string => (typeof value === "boolean" ? (value ? "on" : "off") : String(value));
 
 export interface ReadHash {
   readonly values: KnobValues;
@@ -61,8 +59,6 @@ function parsed(knob: Knob, text: string): Value | undefined {
       const number = text.trim() === "" ? Number.NaN : Number(text);
       return Number.isFinite(number) ? number : undefined;
     }
-    case "switch":
-      return text === "on" ? true : text === "off" ? false : undefined;
     case "text":
       return text.length <= knob.longest ? text : undefined;
     case "menu":
@@ -97,8 +93,6 @@ function expectation(knob: Knob): Phrase {
       const range = `${knob.stops[0]} … ${knob.stops.at(-1)}`;
       return { en: `a number, ${range}, whole where sizes are meant`, zh: `数字 ${range}（表示大小时须为整数）` };
     }
-    case "switch":
-      return { en: "on or off", zh: " on 或 off" };
     case "menu": {
       const names = Object.keys(knob.options).join(", ");
       return { en: `one of ${names}`, zh: `以下之一：${names}` };

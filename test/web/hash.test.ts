@@ -12,8 +12,6 @@ function anyValueOf(name: KnobName): fc.Arbitrary<unknown> {
       return fc.constantFrom(...knob.stops);
     case "menu":
       return fc.constantFrom(...Object.keys(knob.options));
-    case "switch":
-      return fc.boolean();
     case "text":
       return fc.string({ maxLength: knob.longest }).filter((text) => knob.schema.safeParse(text).success);
   }

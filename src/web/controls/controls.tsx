@@ -1,7 +1,7 @@
 /** Native controls for knobs, by the knob's name: what the table says is what they show. */
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
-import type { Menu, Slider, Switch, Text, Value } from "../knobs/knob.ts";
+import type { Menu, Slider, Text, Value } from "../knobs/knob.ts";
 import { type KnobName, knobNamed } from "../knobs/knobs.ts";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
@@ -67,7 +67,6 @@ export function Control({ name }: { readonly name: KnobName }) {
       <label for={id}>{say(knob.label)}</label>
       {knob.kind === "slider" ? <SliderControl {...shown} knob={knob} /> : null}
       {knob.kind === "menu" ? <MenuControl {...shown} knob={knob} /> : null}
-      {knob.kind === "switch" ? <SwitchControl {...shown} knob={knob} /> : null}
       {knob.kind === "text" ? <TextControl {...shown} knob={knob} /> : null}
     </div>
   );
@@ -103,12 +102,6 @@ function MenuControl({ id, knob, value, set }: Shown<Menu>) {
         </option>
       ))}
     </select>
-  );
-}
-
-function SwitchControl({ id, value, set }: Shown<Switch>) {
-  return (
-    <input id={id} type="checkbox" checked={value as boolean} onChange={(event) => set(event.currentTarget.checked)} />
   );
 }
 

@@ -8,7 +8,7 @@ import type * as z from "zod/mini";
 import { schemaAt } from "../../config/schema-at.ts";
 import type { Phrase } from "../phrase.ts";
 
-export type Value = number | string | boolean;
+export type Value = number | string;
 
 interface Described {
   readonly label: Phrase;
@@ -34,16 +34,12 @@ export interface Menu<Option extends string = string> extends Declared<Option> {
   readonly options: Readonly<Record<Option, Phrase>>;
 }
 
-export interface Switch extends Declared<boolean> {
-  readonly kind: "switch";
-}
-
 export interface Text extends Declared<string> {
   readonly kind: "text";
   readonly longest: number;
 }
 
-export type Knob = Slider | Menu | Switch | Text;
+export type Knob = Slider | Menu | Text;
 
 /** What a table of knobs holds. */
 export type Values<Table> = { readonly [Name in keyof Table]: Table[Name] extends Declared<infer T> ? T : never };
@@ -68,12 +64,6 @@ export const slider = ({ of, initial, ...shown }: Given<Slider, number>): Slider
 
 export const menu = <Option extends string>({ of, initial, ...shown }: Given<Menu<Option>, Option>): Menu<Option> => ({
   kind: "menu",
-  ...shown,
-  ...declared(of, initial),
-});
-
-export const onOff = ({ of, initial, ...shown }: Given<Switch, boolean>): Switch => ({
-  kind: "switch",
   ...shown,
   ...declared(of, initial),
 });
