@@ -2,6 +2,8 @@
 import { type ReadonlySignal, signal } from "@preact/signals";
 
 function media(query: string): ReadonlySignal<boolean> {
+  // The worker that trains runs the same script, and has no screen.
+  if (typeof matchMedia === "undefined") return signal(false);
   const list = matchMedia(query);
   const matches = signal(list.matches);
   list.addEventListener("change", () => {
