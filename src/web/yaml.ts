@@ -26,7 +26,7 @@ function below(value: Plain, indent: string): string {
 function flow(value: Plain): string {
   if (Array.isArray(value)) return `[${value.map(flow).join(", ")}]`;
   if (!isMapping(value)) return scalar(value as string | number | boolean | null);
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  const entries = Object.entries(value).filter(([, each]) => (each as unknown) !== undefined);
   return entries.length === 0
     ? "{}"
     : `{ ${entries.map(([key, each]) => `${scalar(key)}: ${flow(each)}`).join(", ")} }`;

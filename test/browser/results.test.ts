@@ -25,8 +25,8 @@ describe("results in the page", function () {
     folder = mkdtempSync(join(tmpdir(), "moge-results-"));
   });
   after(async () => {
-    await browser?.close();
-    if (folder) rmSync(folder, { recursive: true });
+    await browser.close();
+    rmSync(folder, { recursive: true });
   });
 
   it("draws a dropped file, and its table has the file's numbers", async () => {

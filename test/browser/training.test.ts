@@ -35,8 +35,8 @@ describe("live training", function () {
     folder = mkdtempSync(join(tmpdir(), "moge-training-"));
   });
   after(async () => {
-    await browser?.close();
-    if (folder) rmSync(folder, { recursive: true });
+    await browser.close();
+    rmSync(folder, { recursive: true });
   });
 
   /** Runs the config that the page gives, and compares every file that the page gives too. */

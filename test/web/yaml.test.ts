@@ -21,7 +21,7 @@ describe("the page's YAML", () => {
     }));
     fc.assert(
       fc.property(tree, (written) => {
-        expect(parse(yamlText(written as object)) ?? {}).to.deep.equal(written);
+        expect(parse(yamlText(written)) ?? {}).to.deep.equal(written);
       }),
     );
   });

@@ -104,7 +104,7 @@ export function learnedBias(
     const load = new Float64Array(shape.experts);
     countLoad(routing.assignment, load);
     const progress = step / STEPS_OF_BIAS;
-    biasRuleOf(setting).update(bias, { load, tokens, progress, seen, microBatches }, setting as never);
+    biasRuleOf(setting).update(bias, { load, tokens, progress, seen, microBatches }, setting);
   }
   return bias;
 }

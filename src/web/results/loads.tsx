@@ -44,7 +44,7 @@ export function Loads({ table }: { readonly table: Table }) {
             min={0}
             max={steps.length - 1}
             value={at}
-            aria-valuetext={steps[at]!}
+            aria-valuetext={steps[at]}
             onInput={(event) => go(Number(event.currentTarget.value))}
           />
         </div>

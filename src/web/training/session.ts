@@ -46,6 +46,8 @@ let lastStep: Promise<void> = Promise.resolve();
 let wanted: Uint8Array = new Uint8Array();
 let lastRouted = 0;
 
+const isRunning = (): boolean => activity.value === "running";
+
 export const stepsDone = (): number => session.value?.models[0]?.steps.length ?? 0;
 
 /** Begins anew; nothing is trained yet. @throws Error when the settings contradict themselves: what was there stays */
@@ -88,7 +90,7 @@ export async function run(pause: () => number): Promise<void> {
   activity.value = "running";
   const own = ++loops;
   const rate = new Rate();
-  while (own === loops && activity.value === "running") {
+  while (own === loops && isRunning()) {
     const began = performance.now();
     await oneStep();
     rate.count();

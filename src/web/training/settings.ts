@@ -62,7 +62,7 @@ export interface Arm {
 export function armsOf(settings: Settings): Arm[] {
   const shared = layerOf(treeOf(settings));
   return variants.map(({ name, set }) => {
-    const config = runSchema.parse(over(shared, layerOf(set as Tree)).tree);
+    const config = runSchema.parse(over(shared, layerOf(set)).tree);
     const found = contradictions(config);
     if (found.length > 0) throw new Error(found.map(({ keys, message }) => `${keys[0]}: ${message}`).join("\n"));
     return { name, config: { ...config, router: selectedSections(config.router, [config.router.selection]) } };

@@ -46,7 +46,7 @@ export function Transport({ settings }: { readonly settings: Settings }) {
             {say(words.pause)}
           </button>
         ) : (
-          <button type="button" class="primary" disabled={!canStep} onClick={start}>
+          <button type="button" class="primary" disabled={!canStep} onClick={() => void start()}>
             {say(words.run)}
           </button>
         )}
