@@ -95,7 +95,7 @@ function SliderControl({ id, knob, value, set }: Shown<Slider>) {
 
 function MenuControl({ id, knob, value, set }: Shown<Menu>) {
   return (
-    <select id={id} value={value as string} onChange={(event) => set(event.currentTarget.value)}>
+    <select id={id} value={value} onChange={(event) => set(event.currentTarget.value)}>
       {Object.entries(knob.options).map(([name, phrase]) => (
         <option key={name} value={name}>
           {say(phrase)}
@@ -111,7 +111,7 @@ function TextControl({ id, knob, value, set }: Shown<Text>) {
       id={id}
       type="text"
       maxLength={knob.longest}
-      value={value as string}
+      value={value}
       onInput={(event) => set(event.currentTarget.value)}
     />
   );
