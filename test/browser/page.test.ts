@@ -213,13 +213,14 @@ describe("the page in a browser", function () {
     const scores = () => page.$$eval(".score text", (all) => all.map((each) => each.textContent).join());
     const [before, scored] = [await chosen(), await scores()];
     await page.getByRole("radio", { name: "MoGE" }).check();
+    await page.waitForSelector("circle.reference"); // only beside other routers
     expect(await chosen()).not.to.equal(before);
     expect(await scores()).to.equal(scored);
     await page.getByLabel("Sentence").fill("  ");
     expect(await text(page, ".cannot")).to.contain("no word");
     expect(await scores()).to.equal(scored);
     await page.getByLabel("Sentence").fill("你好 world");
-    expect(await page.$$eval('input[name="token"]', (all) => all.length)).to.equal(3);
+    await page.waitForFunction(() => document.querySelectorAll('input[name="token"]').length === 3);
     await page.close();
   });
 
