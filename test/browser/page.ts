@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Browser, Download, Locator, Page } from "playwright-core";
+import type { Browser, Locator, Page } from "playwright-core";
 
 const built = join(import.meta.dirname, "../../dist/page/moge.html");
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -33,7 +33,7 @@ export const button = (page: Page, name: string): Locator => page.getByRole("but
 
 /** Text of the file that a press of a button gives. */
 export async function saved(page: Page, press: Locator): Promise<string> {
-  const [download]: [Download, unknown] = await Promise.all([page.waitForEvent("download"), press.click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), press.click()]);
   return readFileSync(await download.path(), "utf8");
 }
 

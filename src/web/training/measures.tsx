@@ -95,30 +95,19 @@ export function TrainingMeasures({ models, layer }: { readonly models: readonly 
     return { step, layer: own, validated: steps.findLast(({ validation }) => validation !== undefined) };
   });
   return (
-    <table class="measures">
-      <thead>
-        <tr>
-          <td />
-          {models.map(({ arm }) => (
-            <th key={arm.name} scope="col" class={arm.name}>
-              {modelTitle(arm.name)}
-            </th>
+    <dl class="measures">
+      {rows.map((row) => (
+        <div key={row.title.en}>
+          <dt>{say(row.title)}</dt>
+          {models.map(({ arm }, i) => (
+            <dd key={arm.name} class={arm.name}>
+              <span>{modelTitle(arm.name)}</span>
+              <Cell row={row} now={now[i]} model={modelTitle(arm.name)} />
+            </dd>
           ))}
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map((row) => (
-          <tr key={row.title.en}>
-            <th scope="row">{say(row.title)}</th>
-            {models.map(({ arm }, i) => (
-              <td key={arm.name}>
-                <Cell row={row} now={now[i]} model={modelTitle(arm.name)} />
-              </td>
-            ))}
-          </tr>
-        ))}
-      </tbody>
-    </table>
+        </div>
+      ))}
+    </dl>
   );
 }
 
