@@ -1,12 +1,10 @@
 /** The built page in a real browser, opened from its file, with everything it should not do written down. */
 import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Browser, Locator, Page } from "playwright-core";
 
 const built = join(import.meta.dirname, "../../dist/page/moge.html");
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 export interface Visit {
   readonly page: Page;
@@ -47,15 +45,4 @@ export async function drop(target: Locator, files: Readonly<Record<string, strin
     return made;
   }, files);
   await target.dispatchEvent("drop", { dataTransfer: transfer });
-}
-
-/** What axe finds wrong. The page's policy lets no script in: it is evaluated through the debugger. */
-export async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(axe);
-  const found = (await page.evaluate("axe.run()")) as {
-    violations: { id: string; nodes: { target: string[]; failureSummary: string }[] }[];
-  };
-  return found.violations.flatMap(({ id, nodes }) =>
-    nodes.map(({ target, failureSummary }) => `${id}: ${target.join(" ")}: ${failureSummary.split("\n")[1] ?? ""}`),
-  );
 }

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { Browser } from "playwright-core";
 import { openBrowser } from "./chromium.ts";
-import { button, drop, violations, visit } from "./page.ts";
+import { button, drop, visit } from "./page.ts";
+import { violationsOf } from "./visit.ts";
 
 const committed = (path: string): string => join(import.meta.dirname, "../../results", path);
 const text = (path: string): string => readFileSync(committed(path), "utf8");
@@ -96,7 +97,7 @@ describe("results in the page", function () {
     expect(await page.locator("#run-domains .subject").allInnerTexts()).to.have.length(7);
     await page.getByLabel("File", { exact: true }).selectOption("summary.csv");
     expect(await page.locator("#result .dot").count()).to.equal(3);
-    expect(await violations(page)).to.deep.equal([]);
+    expect(await violationsOf(page)).to.deep.equal([]);
     expect(complaints).to.deep.equal([]);
     await page.close();
   });
@@ -109,7 +110,7 @@ describe("results in the page", function () {
     expect(await page.getByLabel("Across").inputValue()).to.equal("model.groups");
     await page.locator("#result .band").first().waitFor(); // five seeds a point
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
-    expect(await violations(page)).to.deep.equal([]);
+    expect(await violationsOf(page)).to.deep.equal([]);
     expect(complaints).to.deep.equal([]);
     await page.close();
   });

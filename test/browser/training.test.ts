@@ -7,7 +7,8 @@ import { expect } from "chai";
 import type { Browser, Page } from "playwright-core";
 import { stepTables } from "../../src/output/columns.ts";
 import { openBrowser } from "./chromium.ts";
-import { button, drop, saved, violations, visit } from "./page.ts";
+import { button, drop, saved, visit } from "./page.ts";
+import { violationsOf } from "./visit.ts";
 
 const main = join(import.meta.dirname, "../../dist/src/cli/main.js");
 
@@ -177,7 +178,7 @@ describe("live training", function () {
         await reaches(page, step);
       }
       await page.locator("#training-domains-moge").waitFor();
-      expect(await violations(page)).to.deep.equal([]);
+      expect(await violationsOf(page)).to.deep.equal([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
       expect(complaints).to.deep.equal([]);
       await page.close();
