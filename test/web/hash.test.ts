@@ -2,7 +2,11 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { schemaAt } from "../../src/config/schema-at.ts";
 import { hashOf, readHash } from "../../src/web/hash.ts";
+import { journeyKnobs } from "../../src/web/knobs/journey.ts";
 import { initialValues, type KnobName, type KnobValues, knobNamed, knobNames } from "../../src/web/knobs/knobs.ts";
+import { pageKnobs } from "../../src/web/knobs/page.ts";
+import { routingKnobs } from "../../src/web/knobs/routing.ts";
+import { trainingKnobs } from "../../src/web/knobs/training.ts";
 
 /** Any value that a knob's control can give it. */
 function anyValueOf(name: KnobName): fc.Arbitrary<unknown> {
@@ -75,6 +79,11 @@ describe("the address of the page", () => {
     expect(initialValues.experts).to.equal(schemaAt("model.experts").parse(undefined));
     expect(initialValues.topology).to.equal(schemaAt("cluster.topology").parse(undefined));
     expect(() => schemaAt("model.expert")).to.throw("the config has no key model.expert");
+  });
+
+  it("gives no name to two knobs", () => {
+    const tables = [pageKnobs, journeyKnobs, routingKnobs, trainingKnobs].flatMap((table) => Object.keys(table));
+    expect(tables).to.have.members(knobNames).and.to.have.length(knobNames.length);
   });
 
   it("has controls whose stops are all allowed, in order", () => {

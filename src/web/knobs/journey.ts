@@ -11,7 +11,7 @@ export const MOST_WORDS = 16;
 export const LAST_STEP = 6;
 
 export const journeyKnobs = {
-  sentence: text({
+  words: text({
     of: z.string().check(z.maxLength(160)),
     initial: "the river bank lent money to the fisherman",
     longest: 160,

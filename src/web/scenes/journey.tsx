@@ -28,11 +28,11 @@ const words = {
   },
 } satisfies Record<string, Phrase>;
 
-let lastWords = wordsOf(journeyKnobs.sentence.initial);
+let lastWords = wordsOf(journeyKnobs.words.initial);
 
 /** The words of the sentence, or of the last that had any. */
 const sentence = computed(() => {
-  const found = wordsOf(values.value.sentence).slice(0, MOST_WORDS);
+  const found = wordsOf(values.value.words).slice(0, MOST_WORDS);
   if (found.length > 0) lastWords = found;
   return { words: lastWords, isEmpty: found.length === 0 };
 });
@@ -65,8 +65,8 @@ function View() {
 function Sentence() {
   const { words: all, isEmpty } = sentence.value;
   return (
-    <div class="sentence">
-      <Control name="sentence" />
+    <div class="own-words">
+      <Control name="words" />
       {isEmpty ? <p class="cannot">{say(words.empty)}</p> : null}
       {isHidden("token") ? null : (
         <fieldset class="choices">
