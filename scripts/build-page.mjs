@@ -24,6 +24,7 @@ const common = {
   platform: "browser",
   target: ["chrome123", "firefox120", "safari17.5"],
   tsconfig: "src/web/tsconfig.json",
+  alias: { "csv-stringify/sync": "csv-stringify/browser/esm/sync" },
   logLevel: "warning",
 };
 

@@ -1,5 +1,5 @@
 /** The text of CSV as the command line and the page write it: one fixed number format, LF. */
-import { csvFormatRows } from "d3-dsv";
+import { stringify } from "csv-stringify/sync";
 
 /** Absent values, and what is not a number because nothing is compared, are empty cells. */
 export type Cell = number | string | undefined;
@@ -12,6 +12,4 @@ export function cellText(cell: Cell): string {
 }
 
 /** @returns one line a row, each ended by LF */
-export function csvText(rows: readonly (readonly Cell[])[]): string {
-  return rows.length === 0 ? "" : `${csvFormatRows(rows.map((row) => row.map(cellText)))}\n`;
-}
+export const csvText = (rows: readonly (readonly Cell[])[]): string => stringify(rows.map((row) => row.map(cellText)));
