@@ -7,6 +7,7 @@ const carried = {
   "@preact/signals/LICENSE": "@preact/signals, @preact/signals-core",
   "zod/LICENSE": "zod; the text code is the beginning of its sources",
   "d3-array/LICENSE": "d3-array",
+  "csv-stringify/LICENSE": "csv-stringify",
   "d3-dsv/LICENSE": "d3-dsv",
   "typescript/LICENSE.txt":
     "the texts german, russian, japanese and chinese are beginnings of the messages of its compiler, by Microsoft",

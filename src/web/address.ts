@@ -23,7 +23,7 @@ export function followAddress(): void {
   };
   read();
   addEventListener("hashchange", read);
-  let timer = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   effect(() => {
     const hash = hashOf(values.value);
     clearTimeout(timer);
