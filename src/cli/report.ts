@@ -27,6 +27,12 @@ export const reportCommand: CommandModule<object, Arguments> = {
       const plan = readPlan(directory);
       const { experimentNames, loadExperiment } = await import("./experiment-files.ts");
       const statuses = sweepState(directory, plan, true);
+      if (!statuses.some(({ state }) => state === "done")) {
+        const { UsageError } = await import("./failure.ts");
+        throw new UsageError(
+          `${directory}: none of its ${plan.runs.length} runs is there; its report stays as it is: carry them out with ${plan.command ?? "moge sweep"}`,
+        );
+      }
       const file = experimentNames().includes(plan.name) ? await loadExperiment(plan.name) : undefined;
       if (
         report &&

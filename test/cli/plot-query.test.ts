@@ -98,6 +98,17 @@ describe("moge plot and moge query", () => {
     });
   }
 
+  it("does not write over the report of runs that are not there", () => {
+    const report = join(folder, "results", "alone");
+    mkdirSync(report, { recursive: true });
+    writeFileSync(join(report, "sweep.json"), readFileSync(join(folder, "results", "small", "sweep.json")));
+    writeFileSync(join(report, "runs.csv"), "run\na\n");
+    const { status, stderr } = moge("report", "results/alone");
+    expect(stderr).to.match(/^moge: results\/alone: none of its 4 runs is there; its report stays as it is/);
+    expect(status).to.equal(2);
+    expect(readFileSync(join(report, "runs.csv"), "utf8")).to.equal("run\na\n");
+  });
+
   it("makes one Parquet file of each table of all runs, with what tells them apart", async () => {
     expect(moge("report", "results/small", "--parquet", "--no-report").status).to.equal(0);
     expect(existsSync(join(folder, "results", "small", "report.html"))).to.equal(false);
