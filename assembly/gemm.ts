@@ -4,7 +4,7 @@
  *
  * Blocking (after Goto and van de Geijn, ACM TOMS 34, 2008): B is packed, at most DEPTH × COLUMNS of it at a time,
  * into panels of 8 columns, zero-padded, that the first-level cache holds; A is read in place, BLOCK_ROWS rows at a
- * time, that the second level holds; 4 × 8 sums stay in registers. Every element of C is summed over k in
+ * time, that the second level holds; 5 × 8 sums stay in registers. Every element of C is summed over k in
  * ascending order, DEPTH terms at a time, whatever rows or columns a caller asks for: splitting a product among
  * threads by rows or columns of C does not change a bit.
  */
@@ -12,7 +12,7 @@ import { TILE_ROWS, tileOfColumns, tileOfRows } from "./tiles"; // written by sc
 
 const DEPTH: i32 = 256;
 const COLUMNS: i32 = 256;
-const BLOCK_ROWS: i32 = 64;
+const BLOCK_ROWS: i32 = 60;
 const PANEL: i32 = 8;
 const PANEL_BYTES: usize = 32;
 
