@@ -6,9 +6,9 @@
  * most of what causality masks; between a query and the end of its block the probabilities are zeros, further
  * right they are never written and never read. The products are those of gemm.ts.
  */
-import { exp4 } from "./elementary";
+import { exponentials } from "./elementary";
 import { gemm } from "./gemm";
-import { loadLanes, storeLanes, sumLanes } from "./lanes";
+import { largestOf, loadLanes, storeLanes, sumLanes } from "./lanes";
 
 const BLOCK: i32 = 32;
 
@@ -128,13 +128,14 @@ export function attentionBackward(
 
 /** In place: softmax of scale · the first `seen` scores; zeros from there to `keys`. */
 function softmaxRow(row: usize, seen: i32, keys: i32, scale: f32): void {
-  let largest: f32 = load<f32>(row);
-  for (let j: i32 = 1; j < seen; j++) largest = max(largest, load<f32>(at(row, 0, 0, j)));
   const factor = f32x4.splat(scale);
-  const shift = f32x4.splat(largest);
+  const shift = f32x4.splat(largestOf(row, seen));
   let sums = f32x4.splat(0);
   for (let left = seen, i: usize = 0; left > 0; left -= 4, i += 16) {
-    storeLanes(row + i, exp4(f32x4.mul(f32x4.sub(loadLanes(row + i, left), shift), factor)), left);
+    storeLanes(row + i, f32x4.mul(f32x4.sub(loadLanes(row + i, left), shift), factor), left);
+  }
+  exponentials(row, row, seen);
+  for (let left = seen, i: usize = 0; left > 0; left -= 4, i += 16) {
     sums = f32x4.add(sums, loadLanes(row + i, left));
   }
   const inverse = f32x4.splat(1 / sumLanes(sums));

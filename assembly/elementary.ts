@@ -5,41 +5,118 @@
  * two units in the last place; 2^n by writing the exponent field. Arguments are clamped to where the result is a
  * normal number. NaN stays NaN: every clamp keeps its first operand when the comparison is false.
  */
-import { loadLanes, storeLanes } from "./lanes";
+import { loadLanes, multiplyAdd, storeLanes } from "./lanes";
 
-const LARGEST: f32 = 88.0;
-const SMALLEST: f32 = -87.0;
-const LOG2_E: f32 = 1.44269504088896341;
+// Numbers lie in memory: V8 takes three instructions to make a vector of a constant where it is used, one to load it.
+const LARGEST = memory.data<f32>([88.0]);
+const SMALLEST = memory.data<f32>([-87.0]);
+const LOG2_E = memory.data<f32>([1.44269504088896341]);
 // ln 2 in two parts: the first has few enough bits that its products with n are exact.
-const LN2_HIGH: f32 = 0.693359375;
-const LN2_LOW: f32 = -2.1219444e-4;
+const LN2_HIGH = memory.data<f32>([0.693359375]);
+const LN2_LOW = memory.data<f32>([-2.1219444e-4]);
+/** 1.5 · 2^23: adding it leaves a float rounded to a whole number, and that number in the low bits. */
+const WHOLE = memory.data<f32>([12582912.0]);
+/** Its bits are the exponent field of 1. */
+const ONE = memory.data<f32>([1.0]);
+/** Of r^7 down to r^2. */
+const TERMS = memory.data<f32>([
+  1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
+]);
 
-function horner(sum: v128, r: v128, coefficient: f32): v128 {
-  return f32x4.add(f32x4.mul(sum, r), f32x4.splat(coefficient));
+function spread(number: usize): v128 {
+  return v128.load32_splat(number);
 }
 
-export function exp4(argument: v128): v128 {
-  const x = f32x4.pmax(f32x4.pmin(argument, f32x4.splat(LARGEST)), f32x4.splat(SMALLEST));
-  const n = f32x4.nearest(f32x4.mul(x, f32x4.splat(LOG2_E)));
-  const high = f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HIGH)));
-  const r = f32x4.sub(high, f32x4.mul(n, f32x4.splat(LN2_LOW)));
-  let sum = horner(f32x4.splat(1.98756915e-4), r, 1.3981999507e-3);
-  sum = horner(sum, r, 8.3334519073e-3);
-  sum = horner(sum, r, 4.1665795894e-2);
-  sum = horner(sum, r, 1.6666665459e-1);
-  sum = horner(sum, r, 5.0000001201e-1);
-  sum = f32x4.add(f32x4.add(f32x4.mul(sum, f32x4.mul(r, r)), r), f32x4.splat(1));
-  const exponent = i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127));
-  return f32x4.mul(sum, i32x4.shl(exponent, 23));
+function horner(sum: v128, r: v128, term: i32): v128 {
+  return multiplyAdd(sum, r, spread(TERMS + ((<usize>term) << 2)));
 }
 
-/** 1 / (1 + e^-x) */
-export function sigmoid4(x: v128): v128 {
-  const one = f32x4.splat(1);
-  return f32x4.div(one, f32x4.add(one, exp4(f32x4.neg(x))));
+function clamped(x: v128): v128 {
+  return f32x4.pmax(f32x4.pmin(x, spread(LARGEST)), spread(SMALLEST));
 }
 
-/** y = e^x, element by element; the tests' way to `exp4`. @param x,y [count] */
+/** n + WHOLE */
+function whole(x: v128): v128 {
+  return f32x4.add(f32x4.mul(x, spread(LOG2_E)), spread(WHOLE));
+}
+
+function rest(x: v128, whole: v128): v128 {
+  const n = f32x4.sub(whole, spread(WHOLE));
+  const high = f32x4.sub(x, f32x4.mul(n, spread(LN2_HIGH)));
+  return f32x4.sub(high, f32x4.mul(n, spread(LN2_LOW)));
+}
+
+/** e^r */
+function series(r: v128): v128 {
+  let sum = horner(spread(TERMS), r, 1);
+  sum = horner(sum, r, 2);
+  sum = horner(sum, r, 3);
+  sum = horner(sum, r, 4);
+  sum = horner(sum, r, 5);
+  return f32x4.add(f32x4.add(f32x4.mul(sum, f32x4.mul(r, r)), r), spread(ONE));
+}
+
+/** sum · 2^n */
+function scaled(sum: v128, whole: v128): v128 {
+  return f32x4.mul(sum, i32x4.add(i32x4.shl(whole, 23), spread(ONE)));
+}
+
+/** e^x */
+export function exp4(x: v128): v128 {
+  const limited = clamped(x);
+  const n = whole(limited);
+  return scaled(series(rest(limited, n)), n);
+}
+
+/** y = e^x, element by element; y may be x. @param x,y [count] */
 export function exponentials(x: usize, y: usize, count: i32): void {
-  for (let left = count; left > 0; left -= 4, x += 16, y += 16) storeLanes(y, exp4(loadLanes(x, left)), left);
+  eachFour(x, y, count, false);
+}
+
+/** y = 1 / (1 + e^-x), element by element; y may be x. @param x,y [count] */
+export function sigmoids(x: usize, y: usize, count: i32): void {
+  eachFour(x, y, count, true);
+}
+
+/** Four vectors at a time, because one alone is a chain of thirty operations of which each waits for the last. */
+// @ts-ignore: decorator
+@inline
+function eachFour(x: usize, y: usize, count: i32, sigmoid: bool): void {
+  for (; count >= 16; count -= 16, x += 64, y += 64) {
+    const x0 = begin(v128.load(x), sigmoid);
+    const x1 = begin(v128.load(x, 16), sigmoid);
+    const x2 = begin(v128.load(x, 32), sigmoid);
+    const x3 = begin(v128.load(x, 48), sigmoid);
+    const n0 = whole(x0);
+    const n1 = whole(x1);
+    const n2 = whole(x2);
+    const n3 = whole(x3);
+    const r0 = rest(x0, n0);
+    const r1 = rest(x1, n1);
+    const r2 = rest(x2, n2);
+    const r3 = rest(x3, n3);
+    v128.store(y, end(series(r0), n0, sigmoid));
+    v128.store(y, end(series(r1), n1, sigmoid), 16);
+    v128.store(y, end(series(r2), n2, sigmoid), 32);
+    v128.store(y, end(series(r3), n3, sigmoid), 48);
+  }
+  for (; count > 0; count -= 4, x += 16, y += 16) {
+    const limited = begin(loadLanes(x, count), sigmoid);
+    const n = whole(limited);
+    storeLanes(y, end(series(rest(limited, n)), n, sigmoid), count);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function begin(x: v128, sigmoid: bool): v128 {
+  return clamped(sigmoid ? f32x4.neg(x) : x);
+}
+
+// @ts-ignore: decorator
+@inline
+function end(sum: v128, whole: v128, sigmoid: bool): v128 {
+  const e = scaled(sum, whole);
+  const one = spread(ONE);
+  return sigmoid ? f32x4.div(one, f32x4.add(one, e)) : e;
 }

@@ -46,6 +46,18 @@ export function sumLanes(value: v128): f32 {
   );
 }
 
+/** Largest of a row; NaN if there is one. @param row [count], at least one */
+export function largestOf(row: usize, count: i32): f32 {
+  let largest = v128.load32_splat(row);
+  const whole = count & ~3;
+  for (const end = row + ((<usize>whole) << 2); row < end; row += 16) largest = f32x4.max(largest, v128.load(row));
+  for (let left = count - whole; left > 0; left--, row += 4) largest = f32x4.max(largest, v128.load32_splat(row));
+  return max(
+    max(f32x4.extract_lane(largest, 0), f32x4.extract_lane(largest, 1)),
+    max(f32x4.extract_lane(largest, 2), f32x4.extract_lane(largest, 3)),
+  );
+}
+
 /** a · b + c: rounded twice in the plain build, perhaps once in the relaxed one. */
 export function multiplyAdd(a: v128, b: v128, c: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(a, b, c);

@@ -2,8 +2,8 @@
  * Softmax and cross-entropy over the vocabulary, row by row. The logarithm is left to the caller, who takes it in
  * doubles: loss = log(sum) − shifted, the two numbers that the forward pass leaves for each row.
  */
-import { exp4 } from "./elementary";
-import { loadLanes, storeLanes, sumLanes } from "./lanes";
+import { exponentials } from "./elementary";
+import { largestOf, loadLanes, storeLanes, sumLanes } from "./lanes";
 
 /**
  * In place: logits become probabilities.
@@ -13,14 +13,16 @@ import { loadLanes, storeLanes, sumLanes } from "./lanes";
  */
 export function crossEntropyForward(logits: usize, targets: usize, terms: usize, rows: i32, width: i32): void {
   for (let row: i32 = 0; row < rows; row++, logits += (<usize>width) << 2, terms += 8) {
-    let largest: f32 = load<f32>(logits);
-    for (let i: i32 = 1; i < width; i++) largest = max(largest, load<f32>(logits + ((<usize>i) << 2)));
+    const largest = largestOf(logits, width);
     const target = <usize>load<u8>(targets + row);
     store<f32>(terms, load<f32>(logits + (target << 2)) - largest, 4);
     const shift = f32x4.splat(largest);
     let sums = f32x4.splat(0);
     for (let left = width, i: usize = 0; left > 0; left -= 4, i += 16) {
-      storeLanes(logits + i, exp4(f32x4.sub(loadLanes(logits + i, left), shift)), left);
+      storeLanes(logits + i, f32x4.sub(loadLanes(logits + i, left), shift), left);
+    }
+    exponentials(logits, logits, width);
+    for (let left = width, i: usize = 0; left > 0; left -= 4, i += 16) {
       sums = f32x4.add(sums, loadLanes(logits + i, left));
     }
     const sum = sumLanes(sums);

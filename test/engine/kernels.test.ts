@@ -187,7 +187,7 @@ describe("kernel swiglu", () => {
       const [at, y] = [memory.floats(gateUp), memory.floats(new Float64Array(rows * width))];
       memory.kernels.swigluForward(at, y, rows, width);
       expectClose(memory.read(y, rows * width), twin.swiglu(gateUp, rows, width));
-      memory.kernels.swigluBackward(at, memory.floats(dy), rows, width);
+      memory.kernels.swigluBackward(at, memory.floats(dy), rows, width, memory.scratch);
       expectClose(memory.read(at, rows * 2 * width), twin.swigluBackward(gateUp, dy, rows, width));
     });
   }

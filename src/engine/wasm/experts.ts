@@ -136,7 +136,8 @@ export class Experts {
       weightGradient(thread, down, plan.hidden, plan.output, rows);
       linearBackward(thread, down, plan.output, plan.hidden, rows);
       const gateUp = rowAddress(plan.gateUp, rows.first, 2 * F);
-      thread.kernels.swigluBackward(gateUp, rowAddress(plan.hidden, rows.first, F), rows.last - rows.first, F);
+      const hidden = rowAddress(plan.hidden, rows.first, F);
+      thread.kernels.swigluBackward(gateUp, hidden, rows.last - rows.first, F, thread.scratch);
       weightGradient(thread, up, plan.permuted, plan.gateUp, rows);
       linearBackward(thread, up, plan.gateUp, plan.permuted, rows);
     }

@@ -5,7 +5,7 @@ import { type WasmMemory, type WasmModule, webAssembly } from "./webassembly.ts"
 export type Address = number;
 
 /** Scratch memory of one thread for `gemm`, in bytes; the kernels' own `scratchBytes()` says the same. */
-export const GEMM_SCRATCH_BYTES = 256 * 256 * 4 + 128;
+export const GEMM_SCRATCH_BYTES = 256 * 256 * 4 + 160;
 
 /** Documented at their definitions in assembly/. */
 export interface Kernels {
@@ -42,7 +42,7 @@ export interface Kernels {
   clear(x: Address, bytes: number): void;
   addRows(x: Address, sum: Address, rows: number, width: number): void;
   swigluForward(gateUp: Address, y: Address, rows: number, width: number): void;
-  swigluBackward(gateUp: Address, dy: Address, rows: number, width: number): void;
+  swigluBackward(gateUp: Address, dy: Address, rows: number, width: number, scratch: Address): void;
   attentionForward(
     qkv: Address,
     probabilities: Address,

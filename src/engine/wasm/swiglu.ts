@@ -49,7 +49,8 @@ export function swigluBackward(thread: Thread, swiglu: Swiglu, dy: Address, dx: 
   const { first, last } = rows;
   linearBackward(thread, down, dy, dHidden, rows);
   const gateUpRows = rowAddress(gateUp, first, up.outputs);
-  thread.kernels.swigluBackward(gateUpRows, rowAddress(dHidden, first, down.inputs), last - first, down.inputs);
+  const dHiddenRows = rowAddress(dHidden, first, down.inputs);
+  thread.kernels.swigluBackward(gateUpRows, dHiddenRows, last - first, down.inputs, thread.scratch);
   linearBackward(thread, up, gateUp, dx, rows);
 }
 
