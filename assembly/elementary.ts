@@ -68,25 +68,17 @@ export function exp4(x: v128): v128 {
   return scaled(series(rest(limited, n)), n);
 }
 
-/** y = e^x, element by element; y may be x. @param x,y [count] */
+/**
+ * y = e^x, element by element; y may be x. Four vectors at a time, because one alone is a chain of thirty operations
+ * of which each waits for the last.
+ * @param x,y [count]
+ */
 export function exponentials(x: usize, y: usize, count: i32): void {
-  eachFour(x, y, count, false);
-}
-
-/** y = 1 / (1 + e^-x), element by element; y may be x. @param x,y [count] */
-export function sigmoids(x: usize, y: usize, count: i32): void {
-  eachFour(x, y, count, true);
-}
-
-/** Four vectors at a time, because one alone is a chain of thirty operations of which each waits for the last. */
-// @ts-ignore: decorator
-@inline
-function eachFour(x: usize, y: usize, count: i32, sigmoid: bool): void {
   for (; count >= 16; count -= 16, x += 64, y += 64) {
-    const x0 = begin(v128.load(x), sigmoid);
-    const x1 = begin(v128.load(x, 16), sigmoid);
-    const x2 = begin(v128.load(x, 32), sigmoid);
-    const x3 = begin(v128.load(x, 48), sigmoid);
+    const x0 = clamped(v128.load(x));
+    const x1 = clamped(v128.load(x, 16));
+    const x2 = clamped(v128.load(x, 32));
+    const x3 = clamped(v128.load(x, 48));
     const n0 = whole(x0);
     const n1 = whole(x1);
     const n2 = whole(x2);
@@ -95,28 +87,24 @@ function eachFour(x: usize, y: usize, count: i32, sigmoid: bool): void {
     const r1 = rest(x1, n1);
     const r2 = rest(x2, n2);
     const r3 = rest(x3, n3);
-    v128.store(y, end(series(r0), n0, sigmoid));
-    v128.store(y, end(series(r1), n1, sigmoid), 16);
-    v128.store(y, end(series(r2), n2, sigmoid), 32);
-    v128.store(y, end(series(r3), n3, sigmoid), 48);
+    v128.store(y, scaled(series(r0), n0));
+    v128.store(y, scaled(series(r1), n1), 16);
+    v128.store(y, scaled(series(r2), n2), 32);
+    v128.store(y, scaled(series(r3), n3), 48);
   }
-  for (; count > 0; count -= 4, x += 16, y += 16) {
-    const limited = begin(loadLanes(x, count), sigmoid);
-    const n = whole(limited);
-    storeLanes(y, end(series(rest(limited, n)), n, sigmoid), count);
-  }
+  for (; count > 0; count -= 4, x += 16, y += 16) storeLanes(y, exp4(loadLanes(x, count)), count);
 }
 
-// @ts-ignore: decorator
-@inline
-function begin(x: v128, sigmoid: bool): v128 {
-  return clamped(sigmoid ? f32x4.neg(x) : x);
+/** y = e^-x, element by element. @param x,y [count] */
+export function inverseExponentials(x: usize, y: usize, count: i32): void {
+  for (let left = count, i: usize = 0; left > 0; left -= 4, i += 16) {
+    storeLanes(y + i, f32x4.neg(loadLanes(x + i, left)), left);
+  }
+  exponentials(y, y, count);
 }
 
-// @ts-ignore: decorator
-@inline
-function end(sum: v128, whole: v128, sigmoid: bool): v128 {
-  const e = scaled(sum, whole);
+/** 1 / (1 + e^-x) @param inverse e^-x */
+export function sigmoidOf(inverse: v128): v128 {
   const one = spread(ONE);
-  return sigmoid ? f32x4.div(one, f32x4.add(one, e)) : e;
+  return f32x4.div(one, f32x4.add(one, inverse));
 }

@@ -2,18 +2,18 @@
  * SwiGLU between the two projections of a feed-forward (Shazeer 2020, arXiv:2002.05202): silu(gate) · up, where
  * silu(a) = a · sigmoid(a). Gate and up lie side by side in a row, as one product wrote them.
  */
-import { sigmoids } from "./elementary";
+import { inverseExponentials, sigmoidOf } from "./elementary";
 import { loadLanes, storeLanes } from "./lanes";
 
 /** @param gateUp [rows, gate width | up width] @param y [rows, width] written */
 export function swigluForward(gateUp: usize, y: usize, rows: i32, width: i32): void {
   const bytes = (<usize>width) << 2;
   for (let row: i32 = 0; row < rows; row++, gateUp += 2 * bytes, y += bytes) {
-    sigmoids(gateUp, y, width);
+    inverseExponentials(gateUp, y, width);
     for (let left = width, i: usize = 0; left > 0; left -= 4, i += 16) {
       const gate = loadLanes(gateUp + i, left);
       const up = loadLanes(gateUp + bytes + i, left);
-      storeLanes(y + i, f32x4.mul(f32x4.mul(gate, loadLanes(y + i, left)), up), left);
+      storeLanes(y + i, f32x4.mul(f32x4.mul(gate, sigmoidOf(loadLanes(y + i, left))), up), left);
     }
   }
 }
@@ -23,12 +23,12 @@ export function swigluBackward(gateUp: usize, dy: usize, rows: i32, width: i32, 
   const bytes = (<usize>width) << 2;
   const one = f32x4.splat(1);
   for (let row: i32 = 0; row < rows; row++, gateUp += 2 * bytes, dy += bytes) {
-    sigmoids(gateUp, scratch, width);
+    inverseExponentials(gateUp, scratch, width);
     for (let left = width, i: usize = 0; left > 0; left -= 4, i += 16) {
       const gate = loadLanes(gateUp + i, left);
       const up = loadLanes(gateUp + bytes + i, left);
       const gradient = loadLanes(dy + i, left);
-      const sigmoid = loadLanes(scratch + i, left);
+      const sigmoid = sigmoidOf(loadLanes(scratch + i, left));
       const silu = f32x4.mul(gate, sigmoid);
       const slope = f32x4.add(sigmoid, f32x4.mul(silu, f32x4.sub(one, sigmoid)));
       storeLanes(gateUp + i, f32x4.mul(f32x4.mul(gradient, up), slope), left);
