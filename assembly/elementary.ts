@@ -87,10 +87,14 @@ export function exponentials(x: usize, y: usize, count: i32): void {
     const r1 = rest(x1, n1);
     const r2 = rest(x2, n2);
     const r3 = rest(x3, n3);
-    v128.store(y, scaled(series(r0), n0));
-    v128.store(y, scaled(series(r1), n1), 16);
-    v128.store(y, scaled(series(r2), n2), 32);
-    v128.store(y, scaled(series(r3), n3), 48);
+    const e0 = series(r0);
+    const e1 = series(r1);
+    const e2 = series(r2);
+    const e3 = series(r3);
+    v128.store(y, scaled(e0, n0));
+    v128.store(y, scaled(e1, n1), 16);
+    v128.store(y, scaled(e2, n2), 32);
+    v128.store(y, scaled(e3, n3), 48);
   }
   for (; count > 0; count -= 4, x += 16, y += 16) storeLanes(y, exp4(loadLanes(x, count)), count);
 }

@@ -11,5 +11,6 @@ export { gemm, scratchBytes } from "./gemm";
 export { crossEntropyBackward, crossEntropyForward } from "./loss";
 export { addRows, normBackward, normForward } from "./norm";
 export { combine, combineBackward, dispatch, dispatchBackward } from "./permute";
+export { routeBackward, routeForward } from "./router";
 export { clear, copy } from "./rows";
 export { swigluBackward, swigluForward } from "./swiglu";

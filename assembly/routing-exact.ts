@@ -2,31 +2,8 @@
  * Group-limited routing of one token in doubles, operation for operation as src/routing/group-limited.ts does it, for
  * the few tokens that single precision cannot decide.
  */
+import { exponential } from "./doubles";
 import { Job, VALUES } from "./routing-job";
-
-const LN2_HIGH: f64 = 0.6931471803691238;
-const LN2_LOW: f64 = 1.9082149292705877e-10;
-const LOG2_E: f64 = 1.4426950408889634;
-
-/** e^x for x ≤ 0, the same bits as `exp` of src/core/elementary.ts. */
-function exponential(x: f64): f64 {
-  if (x < -745.1332191019412) return 0;
-  const k = Math.floor(x * LOG2_E + 0.5);
-  const r = x - k * LN2_HIGH - k * LN2_LOW;
-  let sum: f64 = (r / 6227020800 + 1.0 / 479001600) * r + 1.0 / 39916800;
-  sum = ((sum * r + 1.0 / 3628800) * r + 1.0 / 362880) * r + 1.0 / 40320;
-  sum = ((sum * r + 1.0 / 5040) * r + 1.0 / 720) * r + 1.0 / 120;
-  sum = ((sum * r + 1.0 / 24) * r + 1.0 / 6) * r + 1.0 / 2;
-  sum = (sum * r + 1) * r + 1;
-  if (k < -1074) return (sum / 2) * powerOfTwo(-1074);
-  return sum * powerOfTwo(<i64>k);
-}
-
-/** @param exponent -1074 … 0 */
-function powerOfTwo(exponent: i64): f64 {
-  if (exponent >= -1022) return reinterpret<f64>((exponent + 1023) << 52);
-  return reinterpret<f64>((<i64>1) << (exponent + 1074));
-}
 
 /** @param row [N] logits @param experts,logits [K] written */
 export function routeExactly(job: Job, row: usize, experts: usize, logits: usize, scratch: usize): void {

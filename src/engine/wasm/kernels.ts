@@ -95,6 +95,26 @@ export interface Kernels {
   ): void;
   crossEntropyForward(logits: Address, targets: Address, terms: Address, rows: number, width: number): void;
   crossEntropyBackward(probabilities: Address, targets: Address, scale: number, rows: number, width: number): void;
+  routeForward(
+    gate: Address,
+    logits: Address,
+    bias: Address,
+    scores: Address,
+    experts: Address,
+    weights: Address,
+    tokens: number,
+    scratch: Address,
+  ): void;
+  routeBackward(
+    gate: Address,
+    scores: Address,
+    experts: Address,
+    bySums: Address,
+    dWeights: Address,
+    dLogits: Address,
+    tokens: number,
+    scratch: Address,
+  ): void;
   embeddingForward(
     tokens: Address,
     embedding: Address,

@@ -1,7 +1,8 @@
 /**
  * The router of one MoE layer on one thread: its projections and their gradients around the routing pass that all
- * engines share (engine/layer-router.ts), on views of the wasm memory. A router that looks at a whole batch is run by
- * one thread a batch, while the others wait.
+ * engines share (engine/layer-router.ts), on views of the wasm memory, or around the kernel that is its twin for the
+ * routers that are trained most (router-kernel.ts). A router that looks at a whole batch is run by one thread a batch,
+ * while the others wait.
  */
 import { type FinishedLayer, neededStatistics } from "../../balance/balance.ts";
 import type { Sums } from "../../balance/rule.ts";
@@ -18,8 +19,9 @@ import { type Embedding, tokensOf } from "./embedding.ts";
 import type { Address } from "./kernels.ts";
 import { type Linear, linearBackward, linearForward, shareOfWeightGradient } from "./linear.ts";
 import { type ParameterPlan, type Weights, weightsNamed } from "./parameters.ts";
+import { planRouterKernel, RouterKernel, type RouterKernelPlan } from "./router-kernel.ts";
 import type { Pass, Sizes } from "./sizes.ts";
-import { ownSequences, ownTokens, type Thread } from "./thread.ts";
+import { ownSequences, ownTokens, rowAddress, type Thread } from "./thread.ts";
 
 export interface RouterPlan {
   readonly linear: Linear;
@@ -46,6 +48,8 @@ export interface RouterPlan {
   readonly state: Address;
   /** The learned scales of the experts, and [S, N] float64 gradients by them. */
   readonly expertScale: (Weights & { readonly ofSequences: Address }) | undefined;
+  /** Absent: routed by the pass that all engines share. */
+  readonly kernel: RouterKernelPlan | undefined;
 }
 
 interface NoisePlan {
@@ -111,6 +115,7 @@ export function planRouter(
       config.router.expertScale === "learned"
         ? { ...weightsNamed(parameters, `${name}.scale`), ofSequences: arena.doubles(sequences * experts) }
         : undefined,
+    kernel: planRouterKernel(arena, config, layer),
   };
 }
 
@@ -131,6 +136,7 @@ export class RouterPass {
   private readonly gradients: RouterGradients;
   private readonly embedding: Embedding;
   private readonly router: LayerRouter;
+  private readonly kernel: RouterKernel | undefined;
 
   /** @param layer among the MoE layers @param embedding where the tokens lie */
   constructor(
@@ -180,6 +186,7 @@ export class RouterPass {
         expertScale: expertScale && doubles(expertScale.ofSequences, sequences * experts),
       },
     });
+    this.kernel = plan.kernel && new RouterKernel(thread, plan.kernel, { ...plan, ...gradients }, config);
   }
 
   get balanceLoss(): number {
@@ -205,7 +212,7 @@ export class RouterPass {
 
   /** Routes and counts this thread's tokens. @param x [T, H] */
   forward(x: Address, pass: Pass): void {
-    const { thread, plan, router } = this;
+    const { thread, plan, router, kernel } = this;
     const { crew } = thread;
     const sequences = ownSequences(thread, pass);
     const tokens = ownTokens(thread, pass);
@@ -213,7 +220,9 @@ export class RouterPass {
     linearForward(thread, plan.linear, x, plan.logits, tokens);
     const learned = plan.noise?.learned;
     if (learned) linearForward(thread, learned.linear, x, learned.raw, tokens);
-    if (router.isTokenwise) {
+    if (kernel) {
+      kernel.forward(tokens, this.ofPlace(plan.experts, pass), this.ofPlace(plan.weights, pass));
+    } else if (router.isTokenwise) {
       router.route(routed, sequences);
     } else {
       crew.barrier();
@@ -232,9 +241,11 @@ export class RouterPass {
 
   /** From the gradient by this thread's gate weights (in the router gradients) to dx += … @param dx [T, H] */
   backward(dx: Address, pass: Pass): void {
-    const { thread, plan, gradients, router } = this;
+    const { thread, plan, gradients, router, kernel } = this;
     const tokens = ownTokens(thread, pass);
-    router.backward(this.routedPass(pass), ownSequences(thread, pass));
+    const sequences = ownSequences(thread, pass);
+    if (kernel) kernel.backward(sequences, this.ofPlace(plan.experts, pass), router.balance);
+    else router.backward(this.routedPass(pass), sequences);
     linearBackward(thread, plan.linear, gradients.dLogits, dx, tokens, 1);
     const learned = plan.noise?.learned;
     if (learned) linearBackward(thread, learned.linear, gradients.dRaw!, dx, tokens, 1);
@@ -260,6 +271,12 @@ export class RouterPass {
       for (let at = expert; at < ofSequences.length; at += sizes.experts) sum += ofSequences[at]!;
       total[expert] = total[expert]! + sum;
     }
+  }
+
+  /** Of [places, T, slots] the [T, slots] of a micro-batch. */
+  private ofPlace(matrix: Address, { place }: Pass): Address {
+    const { tokens, slots } = this.thread.sizes;
+    return rowAddress(matrix, place * tokens, slots);
   }
 
   private routedPass(pass: Pass): RoutedPass {
