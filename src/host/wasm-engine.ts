@@ -56,29 +56,36 @@ export async function openWasmEngine(config: RunConfig, profiled = false): Promi
   engine.close = () => {
     engine.close = () => {};
     close();
-    spare = { pages: plan.pages, shared, memory, workers };
+    spare = { pages: plan.pages, shared, memory: new WeakRef(memory), workers };
   };
   return engine;
 }
 
 /**
  * The memory of the engine that was closed last and the threads that leave it, for the next engine of the same size, as
- * those of a config's variants are: V8 does not count such memory and would let it pile up.
+ * those of a config's variants are: V8 does not count such memory and would let it pile up. It is held weakly, so that
+ * what comes after training has the room.
  */
 let spare:
-  | { readonly pages: number; readonly shared: boolean; readonly memory: WasmMemory; readonly workers: Worker[] }
+  | {
+      readonly pages: number;
+      readonly shared: boolean;
+      readonly memory: WeakRef<WasmMemory>;
+      readonly workers: Worker[];
+    }
   | undefined;
 
 /** Zeros, that no thread has any more. */
 async function memoryOf(pages: number, shared: boolean): Promise<WasmMemory> {
   const old = spare;
   spare = undefined;
-  if (old?.pages !== pages || old.shared !== shared) {
+  const memory = old?.pages === pages && old.shared === shared ? old.memory.deref() : undefined;
+  if (old === undefined || memory === undefined) {
     return new webAssembly.Memory({ initial: pages, maximum: pages, shared });
   }
   await Promise.all(old.workers.map(hasEnded));
-  new Uint8Array(old.memory.buffer).fill(0);
-  return old.memory;
+  new Uint8Array(memory.buffer).fill(0);
+  return memory;
 }
 
 /** It keeps the process alive until then. */
@@ -101,11 +108,14 @@ function compileKernels(
   return { module: plain(), title: "plain SIMD kernels (this machine has no relaxed SIMD)" };
 }
 
+/** A thread makes little garbage; V8 would let it have 48 MB of it. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+
 /** Resolves when the thread waits for commands. It does not keep the process alive. */
 function startThread(data: ThreadData): Promise<Worker> {
   const worker = import.meta.url.endsWith(".ts")
     ? new Worker(SOURCE_ENTRY, { eval: true, workerData: data })
-    : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data, execArgv: [] });
+    : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data, execArgv: [], resourceLimits });
   return new Promise((resolve, reject) => {
     worker.once("message", () => {
       worker.unref();

@@ -116,6 +116,14 @@ describe("wasm engine, state", () => {
   });
 });
 
+describe("wasm engine, memory", () => {
+  it("begins with zeros where another model of the same size has been trained", async () => {
+    const alone = await trace({ seed: 7 }, 2);
+    await trace({ seed: 8 }, 2); // closed; its memory is there for the next
+    expect(await trace({ seed: 7 }, 2)).to.deep.equal(alone);
+  });
+});
+
 describe("wasm engine, optimizer", () => {
   for (const clipNorm of [0, 0.5]) {
     it(`makes AdamW's published step, gradients clipped at ${clipNorm || "no"} norm`, async () => {

@@ -30,7 +30,9 @@ async function svgOf(specification: TopLevelSpec): Promise<string> {
   (vega as unknown as VegaWithMetrics).textMetrics.width = itemWidth;
   // Clip paths are numbered across figures otherwise.
   vega.resetSVGDefIds();
-  const svg = await new vega.View(vega.parse(spec), { renderer: "none", logger, loader: offline }).toSVG();
+  const view = new vega.View(vega.parse(spec), { renderer: "none", logger, loader: offline });
+  const svg = await view.toSVG();
+  view.finalize();
   if (complaints.length > 0) throw new Error(`vega: ${complaints.join("; ")}`);
   return withShortCoordinates(svg);
 }
