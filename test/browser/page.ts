@@ -1,10 +1,30 @@
-/** The built page in a real browser, opened from its file, with everything it should not do written down. */
-import { existsSync, readFileSync } from "node:fs";
+/** A page in a real browser, opened from its file, with everything it should not do written down. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import type { Browser, Locator, Page } from "playwright-core";
+import { isDeepStrictEqual } from "node:util";
+import { expect } from "chai";
+import { after, before } from "mocha";
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
+import { skipAloud } from "../skip.ts";
+import { openBrowser } from "./chromium.ts";
 
-const built = join(import.meta.dirname, "../../dist/page/moge.html");
+const built = (name: string): string => join(import.meta.dirname, "../../dist/page", name);
+
+export const wholePage = built("moge.html");
+export const smallPage = built("moge-lite.html");
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** How many times slower a page's script runs than it could: the tests must not mind. */
+const slowdown = Number(process.env["MOGE_SLOWDOWN"] ?? 1);
+
+/** A page that is this late has failed. */
+const LATEST_MILLISECONDS = 60_000;
+const BETWEEN_READS_MILLISECONDS = 50;
 
 export interface Visit {
   readonly page: Page;
@@ -12,22 +32,92 @@ export interface Visit {
   readonly complaints: readonly string[];
 }
 
-export async function visit(browser: Browser, hash: string, width = 1280): Promise<Visit> {
-  if (!existsSync(built)) throw new Error("the page is not built: run npm run build");
-  const page = await browser.newPage({ viewport: { width, height: 900 }, bypassCSP: false });
-  const complaints: string[] = [];
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("request", (request) => {
-    if (!request.isNavigationRequest() && !/^(blob|data):/.test(request.url()))
-      complaints.push(`asks for ${request.url()}`);
+export interface VisitOptions
+  extends Pick<BrowserContextOptions, "colorScheme" | "reducedMotion" | "locale" | "acceptDownloads"> {
+  readonly width?: number;
+  readonly height?: number;
+}
+
+/** A browser and a folder for the tests of a suite, which is skipped aloud where there is no browser. */
+export interface Desk {
+  readonly browser: Browser;
+  readonly folder: string;
+  /** @param hash of the whole page, in English unless it says otherwise */
+  open(hash: string, options?: VisitOptions): Promise<Visit>;
+}
+
+/** To be called in a suite: opens what it gives before the suite's tests and clears it away after them. */
+export function openDesk(): Desk {
+  let browser: Browser | undefined;
+  let folder: string | undefined;
+  before(async function () {
+    const opened = await openBrowser();
+    if (typeof opened === "string") skipAloud(this, `no browser here (${opened})`);
+    browser = opened;
+    folder = mkdtempSync(join(tmpdir(), "moge-browser-"));
+    for (const path of [wholePage, smallPage]) expect(existsSync(path), `${path}: npm run build first`).to.equal(true);
   });
-  await page.goto(`${pathToFileURL(built).href}#lang=en&${hash}`);
-  await page.locator("html[data-ready]").waitFor();
+  after(async () => {
+    await browser?.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    get browser() {
+      return browser!;
+    },
+    get folder() {
+      return folder!;
+    },
+    open(hash, options) {
+      const language = /\blang=/.test(hash) || options?.locale !== undefined ? "" : "lang=en&";
+      return visit(browser!, `${pathToFileURL(wholePage).href}#${language}${hash}`, options);
+    },
+  };
+}
+
+/** Returns when the page says that it is ready. */
+export async function visit(browser: Browser, url: string, options: VisitOptions = {}): Promise<Visit> {
+  const { width = 1280, height = 900, ...rest } = options;
+  const page = await browser.newPage({ locale: "en-GB", viewport: { width, height }, ...rest });
+  page.setDefaultTimeout(LATEST_MILLISECONDS);
+  if (slowdown > 1) {
+    const devtools = await page.context().newCDPSession(page);
+    await devtools.send("Emulation.setCPUThrottlingRate", { rate: slowdown });
+  }
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
+  page.on("request", (request) => {
+    const isOwn = request.isNavigationRequest() ? /^file:/ : /^(data|blob):/;
+    if (!isOwn.test(request.url())) complaints.push(`asks for ${request.url()}`);
+  });
+  await page.goto(url);
+  await page.waitForSelector("html[data-ready]", { state: "attached" });
   return { page, complaints };
 }
 
-export const button = (page: Page, name: string): Locator => page.getByRole("button", { name, exact: true });
+/**
+ * Reads until what is read is what is expected: a page redraws when it can, not when a test looks.
+ * @throws chai's error with the last value read and the one expected
+ */
+export async function becomes<T>(read: () => Promise<T>, expected: T, what?: string): Promise<void> {
+  const began = Date.now();
+  let found = await read();
+  while (!isDeepStrictEqual(found, expected) && Date.now() - began < LATEST_MILLISECONDS) {
+    await pause(BETWEEN_READS_MILLISECONDS);
+    found = await read();
+  }
+  expect(found, what).to.deep.equal(expected);
+}
+
+/** Waits for an element of this text; absent: any. */
+export const shows = (page: Page, selector: string, text?: string | RegExp): Promise<void> =>
+  page
+    .locator(selector, text === undefined ? {} : { hasText: text })
+    .first()
+    .waitFor();
+
+export const button = (page: Page, name: string | RegExp): Locator => page.getByRole("button", { name, exact: true });
 
 /** Text of the file that a press of a button gives. */
 export async function saved(page: Page, press: Locator): Promise<string> {
@@ -45,4 +135,19 @@ export async function drop(target: Locator, files: Readonly<Record<string, strin
     return made;
   }, files);
   await target.dispatchEvent("drop", { dataTransfer: transfer });
+}
+
+/** What axe finds wrong with a page as it stands. */
+export async function violationsOf(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations } = await (
+      globalThis as unknown as {
+        axe: { run(): Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }> };
+      }
+    ).axe.run();
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes[0]!.html.slice(0, 160)} ${nodes[0]!.failureSummary ?? ""}`,
+    );
+  });
 }

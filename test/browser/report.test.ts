@@ -1,17 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+/** The report of a sweep or an experiment in a real browser. */
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { expect } from "chai";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { randomStream } from "../../src/core/random.ts";
 import type { Row } from "../../src/experiment/experiment.ts";
 import { scatterFigure } from "../../src/output/figures/experiment-figures.ts";
 import { figureRows } from "../../src/output/figures/figure-rows.ts";
 import { writeFigure } from "../../src/output/figures/render.ts";
 import { reportPage } from "../../src/output/report/html.ts";
-import { skipAloud } from "../skip.ts";
-import { openBrowser } from "./chromium.ts";
-import { violationsOf, visit } from "./visit.ts";
+import { becomes, openDesk, shows, type VisitOptions, violationsOf, visit } from "./page.ts";
 
 /** Runs of no meaning, with names and a missing cell that could go wrong. */
 function someRuns(count: number): Row[] {
@@ -63,26 +62,18 @@ async function report(folder: string, runs: readonly Row[]): Promise<string> {
   });
   const path = join(folder, "report.html");
   writeFileSync(path, page);
-  return `file://${path}`;
+  return pathToFileURL(path).href;
 }
 
 describe("report.html in a browser", function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let folder: string;
+  const desk = openDesk();
   let address: string;
-  before(async function () {
-    const opened = await openBrowser();
-    if (typeof opened === "string") skipAloud(this, `no browser here (${opened})`);
-    browser = opened;
-    folder = mkdtempSync(join(tmpdir(), "moge-report-"));
-    address = await report(folder, someRuns(40));
-  });
-  after(async () => {
-    if (browser as Browser | undefined) await browser.close();
-    if (folder) rmSync(folder, { recursive: true, force: true });
+  before(async () => {
+    address = await report(desk.folder, someRuns(40));
   });
 
+  const open = (options: VisitOptions = {}) => visit(desk.browser, address, { width: 1100, ...options });
   const column = (page: Page, index: number) =>
     page.$$eval(
       ".runs tbody tr:not([hidden])",
@@ -93,7 +84,7 @@ describe("report.html in a browser", function () {
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [360, 1400]) {
       it(`has no violations of axe, no errors, no requests and no sideways scrolling, ${colorScheme}, ${width} px`, async () => {
-        const { page, complaints } = await visit(browser, address, { colorScheme, width });
+        const { page, complaints } = await open({ colorScheme, width });
         expect(await violationsOf(page)).to.deep.equal([]);
         expect(complaints).to.deep.equal([]);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
@@ -103,26 +94,19 @@ describe("report.html in a browser", function () {
   }
 
   it("has on paper no controls, and of the table what names a run and what is compared", async () => {
-    const page = await browser.newPage();
+    const { page } = await open();
     await page.emulateMedia({ media: "print" });
-    await page.goto(address);
-    const shown = await page.locator("table.runs thead th:visible").allInnerTexts();
-    expect(shown.map((text) => text.split("\n")[0])).to.deep.equal([
-      "run",
-      "variant",
-      "seed",
-      "validation loss nats per byte",
-      "imbalance score mean",
-      "step seconds",
-    ]);
-    expect(await page.locator("button.copy:visible, button.save:visible, table.runs input:visible").count()).to.equal(
-      0,
+    const headers = page.locator("table.runs thead th:visible");
+    await becomes(
+      async () => (await headers.allInnerTexts()).map((text) => text.split("\n")[0]),
+      ["run", "variant", "seed", "validation loss nats per byte", "imbalance score mean", "step seconds"],
     );
+    await becomes(() => page.locator("button.copy:visible, button.save:visible, table.runs input:visible").count(), 0);
     await page.close();
   });
 
   it("shows text as text", async () => {
-    const { page } = await visit(browser, address);
+    const { page } = await open();
     expect(await page.textContent("h1")).to.equal("A report </script><script>alert(1)</script>");
     expect(await page.textContent("#config")).to.equal("a: <b>\n");
     expect(await page.$$eval(".claims li", (items) => items.map((item) => item.className))).to.deep.equal([
@@ -133,10 +117,14 @@ describe("report.html in a browser", function () {
   });
 
   it("sorts by a column, up and down, what is missing last", async () => {
-    const { page } = await visit(browser, address);
-    const header = page.locator(".runs th", { hasText: "imbalance score mean" }).locator("button");
-    for (const sign of [1, -1]) {
-      await header.click();
+    const { page } = await open();
+    const header = page.locator(".runs th", { hasText: "imbalance score mean" });
+    for (const [sign, order] of [
+      [1, "ascending"],
+      [-1, "descending"],
+    ] as const) {
+      await header.locator("button").click();
+      await becomes(() => header.getAttribute("aria-sort"), order);
       const cells = await column(page, 4);
       const numbers = cells.filter((cell) => cell !== "").map(Number);
       expect(numbers).to.have.length(36);
@@ -147,39 +135,38 @@ describe("report.html in a browser", function () {
   });
 
   it("filters by text and by number, in the table and in every chart", async () => {
-    const { page } = await visit(browser, address);
+    const { page } = await open();
     await page.fill('input[aria-label="Filter variant"]', "moge");
     await page.fill('input[aria-label="Filter seed"]', "10..20");
-    expect(await column(page, 2)).to.deep.equal(["10", "12", "14", "16", "18", "20"]);
-    expect(await page.textContent(".shown")).to.equal("6 of 40 shown");
-    const visible = await page.$$eval(
-      "#parallel-coordinates path[data-run]",
-      (lines) => lines.filter((line) => getComputedStyle(line).display !== "none").length,
-    );
-    expect(visible).to.equal(6);
+    await becomes(() => column(page, 2), ["10", "12", "14", "16", "18", "20"]);
+    await becomes(() => page.textContent(".shown"), "6 of 40 shown");
+    const visible = () =>
+      page.$$eval(
+        "#parallel-coordinates path[data-run]",
+        (lines) => lines.filter((line) => getComputedStyle(line).display !== "none").length,
+      );
+    await becomes(visible, 6);
     await page.fill('input[aria-label="Filter seed"]', ">= 38");
-    expect(await column(page, 2)).to.deep.equal(["38"]);
+    await becomes(() => column(page, 2), ["38"]);
     await page.close();
   });
 
   it("marks the run under the pointer in the table, the figure and the parallel coordinates", async () => {
-    const { page } = await visit(browser, address);
+    const { page } = await open();
     await page.hover('.runs tr[data-run="000000000004"] td');
     const opacities = (selector: string) =>
       page.$$eval(selector, (all) => all.map((each) => getComputedStyle(each).opacity));
     for (const chart of ["#dots svg", "#parallel-coordinates svg"]) {
-      expect(await opacities(`${chart} [data-run="000000000004"]`), chart).to.deep.equal(["1"]);
-      expect(await opacities(`${chart} [data-run="000000000005"]`), chart).to.deep.equal(["0.12"]);
+      await becomes(() => opacities(`${chart} [data-run="000000000004"]`), ["1"], chart);
+      await becomes(() => opacities(`${chart} [data-run="000000000005"]`), ["0.12"], chart);
     }
     await page.close();
   });
 
   it("copies the command, and saves a figure as SVG, PNG and CSV", async () => {
-    const { page } = await visit(browser, address);
+    const { page } = await open();
     await page.click('button[data-source="command"]');
-    await page.waitForFunction(() =>
-      /Copied|Selected/.test(document.querySelector('button[data-source="command"]')!.textContent),
-    );
+    await shows(page, 'button[data-source="command"]', /Copied|Selected/);
     for (const kind of ["svg", "png", "csv"]) {
       const [download] = await Promise.all([
         page.waitForEvent("download"),
@@ -194,18 +181,18 @@ describe("report.html in a browser", function () {
   });
 
   it("prints light, without its tools", async () => {
-    const { page } = await visit(browser, address, { colorScheme: "dark" });
+    const { page } = await open({ colorScheme: "dark" });
     await page.emulateMedia({ media: "print", colorScheme: "dark" });
-    expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).to.equal("rgb(255, 255, 255)");
-    expect(await page.isVisible("button.save")).to.equal(false);
+    await becomes(() => page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
+    await becomes(() => page.isVisible("button.save"), false);
     await page.close();
   });
 
   it("opens and sorts a thousand runs", async () => {
-    const { page, complaints } = await visit(browser, await report(folder, someRuns(1000)));
+    const { page, complaints } = await visit(desk.browser, await report(desk.folder, someRuns(1000)));
     await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
     await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
-    expect((await column(page, 2))[0]).to.equal("999");
+    await becomes(async () => (await column(page, 2))[0], "999");
     expect(complaints).to.deep.equal([]);
     await page.close();
   });

@@ -1,56 +1,37 @@
 /** Results of the command line, opened in the page. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { Browser } from "playwright-core";
-import { openBrowser } from "./chromium.ts";
-import { button, drop, visit } from "./page.ts";
-import { violationsOf } from "./visit.ts";
+import { becomes, button, drop, openDesk, shows, violationsOf } from "./page.ts";
 
 const committed = (path: string): string => join(import.meta.dirname, "../../results", path);
 const text = (path: string): string => readFileSync(committed(path), "utf8");
 
 describe("results in the page", function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let folder: string;
-
-  before(async function () {
-    const opened = await openBrowser();
-    if (typeof opened === "string") {
-      console.log(`      no browser here: ${opened}`);
-      this.skip();
-    }
-    browser = opened;
-    folder = mkdtempSync(join(tmpdir(), "moge-results-"));
-  });
-  after(async () => {
-    await browser.close();
-    rmSync(folder, { recursive: true });
-  });
+  const desk = openDesk();
 
   it("draws a dropped file, and its table has the file's numbers", async () => {
-    const { page, complaints } = await visit(browser, "scene=results");
+    const { page, complaints } = await desk.open("scene=results");
     await drop(page.locator(".drop-zone"), { "steps.csv": text("quickstart/steps.csv") });
-    await page.locator("#result svg").waitFor();
-    expect(await page.locator("#result .line").count()).to.equal(3);
+    await becomes(() => page.locator("#result .line").count(), 3);
     await page.locator("#result summary").click();
     const [header, ...lines] = text("quickstart/steps.csv").trim().split("\n");
     const at = header!.split(",").indexOf("training_loss_nats_per_byte");
-    const first = await page.locator("#result tbody tr").first().locator("th, td").allInnerTexts();
     const ofStep = lines.filter((line) => line.split(",")[1] === "1").map((line) => Number(line.split(",")[at]));
-    expect(first.map(Number)).to.deep.equal([1, ...ofStep.map((loss) => Number(loss.toPrecision(5)))]);
+    const first = async () =>
+      (await page.locator("#result tbody tr").first().locator("th, td").allInnerTexts()).map(Number);
+    await becomes(first, [1, ...ofStep.map((loss) => Number(loss.toPrecision(5)))]);
     await page.getByLabel("Quantity").selectOption("imbalance_score");
-    await page.locator("#result figcaption", { hasText: "imbalance_score" }).waitFor();
+    await shows(page, "#result figcaption", "imbalance_score");
     await page.getByLabel("Across").selectOption({ label: "the variants" });
-    await page.locator("#result .dot").nth(2).waitFor();
+    await becomes(() => page.locator("#result .dot").count(), 3);
     expect(complaints).to.deep.equal([]);
     await page.close();
   });
 
   it("opens every committed result file", async () => {
-    const { page, complaints } = await visit(browser, "scene=results");
+    const { page, complaints } = await desk.open("scene=results");
     const files = [
       "quickstart/layers.csv",
       "quickstart/expert-load.csv",
@@ -75,8 +56,8 @@ describe("results in the page", function () {
     for (const file of files) {
       const name = file.replace("/", "-");
       await drop(page.locator(".drop-zone"), { [name]: text(file) });
-      await page.locator("h2", { hasText: name }).waitFor();
-      await page.locator("figure svg :is(path, rect, circle)").first().waitFor();
+      await shows(page, "h2", name);
+      await shows(page, "figure svg :is(path, rect, circle)");
       expect(await page.locator("[role=alert] li").count(), file).to.equal(0);
     }
     expect(complaints).to.deep.equal([]);
@@ -84,31 +65,26 @@ describe("results in the page", function () {
   });
 
   it("shows the folder of a run at a glance", async () => {
-    const { page, complaints } = await visit(browser, "scene=results");
+    const { page, complaints } = await desk.open("scene=results");
     await page.getByLabel("a folder").setInputFiles(committed("quickstart"));
     await page.locator("#run-training_loss_nats_per_byte svg").waitFor();
-    const ids = await page.locator("figure").evaluateAll((all) => all.map(({ id }) => id));
-    expect(ids).to.include.members([
-      "run-imbalance_score",
-      "run-simulated_step_seconds",
-      "run-domains",
-      "result-loads-0",
-    ]);
-    expect(await page.locator("#run-domains .subject").allInnerTexts()).to.have.length(7);
+    for (const id of ["run-imbalance_score", "run-simulated_step_seconds", "run-domains", "result-loads-0"])
+      await shows(page, `figure#${id} svg`);
+    await becomes(() => page.locator("#run-domains .subject").count(), 7);
     await page.getByLabel("File", { exact: true }).selectOption("summary.csv");
-    expect(await page.locator("#result .dot").count()).to.equal(3);
+    await becomes(() => page.locator("#result .dot").count(), 3);
     expect(await violationsOf(page)).to.deep.equal([]);
     expect(complaints).to.deep.equal([]);
     await page.close();
   });
 
   it("shows the folder of a sweep: what varies across, its tables as files", async () => {
-    const { page, complaints } = await visit(browser, "scene=results", 360);
+    const { page, complaints } = await desk.open("scene=results", { width: 360 });
     await page.getByLabel("a folder").setInputFiles(committed("groups"));
-    await page.locator("h2", { hasText: "groups" }).waitFor();
+    await shows(page, "h2", "groups");
     await page.getByLabel("File", { exact: true }).selectOption("runs.csv");
-    expect(await page.getByLabel("Across").inputValue()).to.equal("model.groups");
-    await page.locator("#result .band").first().waitFor(); // five seeds a point
+    await becomes(() => page.getByLabel("Across").inputValue(), "model.groups");
+    await shows(page, "#result .band"); // five seeds a point
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
     expect(await violationsOf(page)).to.deep.equal([]);
     expect(complaints).to.deep.equal([]);
@@ -116,13 +92,13 @@ describe("results in the page", function () {
   });
 
   it("refuses what is no result in one sentence, and keeps what was open", async () => {
-    const { page, complaints } = await visit(browser, "scene=results");
+    const { page, complaints } = await desk.open("scene=results");
     const zone = page.locator(".drop-zone");
     await drop(zone, { "summary.csv": text("quickstart/summary.csv") });
-    await page.locator("#result .dot").first().waitFor();
+    await becomes(() => page.locator("#result .dot").count(), 3);
     const cutShort = text("quickstart/validation.csv").slice(0, 500);
-    mkdirSync(join(folder, "empty"));
-    writeFileSync(join(folder, "empty/readme.md"), "nothing");
+    mkdirSync(join(desk.folder, "empty"));
+    writeFileSync(join(desk.folder, "empty/readme.md"), "nothing");
     const refused: [Record<string, string | number>, RegExp][] = [
       [{ "iris.csv": "sepal,petal\n1,2\n" }, /iris\.csv is not a result of moge: .* has sepal, petal/],
       [{ "names.csv": "variant,colour\na,red\n" }, /names\.csv is not a result of moge/],
@@ -134,13 +110,14 @@ describe("results in the page", function () {
     ];
     for (const [files, message] of refused) {
       await drop(zone, files);
-      await page.locator("[role=alert]", { hasText: message }).waitFor();
-      expect(await page.locator("h2").innerText()).to.equal("summary.csv");
+      await shows(page, "[role=alert]", message);
+      await becomes(() => page.locator("h2").innerText(), "summary.csv");
     }
-    await page.getByLabel("a folder").setInputFiles(join(folder, "empty"));
-    await page.locator("[role=alert]", { hasText: "There is no CSV file" }).waitFor();
+    await page.getByLabel("a folder").setInputFiles(join(desk.folder, "empty"));
+    await shows(page, "[role=alert]", "There is no CSV file in what was dropped (empty/readme.md)");
     await button(page, "Put away").click();
-    expect(await page.locator("#result .dot").count()).to.equal(3);
+    await becomes(() => page.locator("[role=alert] li").count(), 0);
+    await becomes(() => page.locator("#result .dot").count(), 3);
     expect(complaints).to.deep.equal([]);
     await page.close();
   });
