@@ -128,7 +128,7 @@ async function routed(args: Arguments, { settings, shape }: RoutePlan, file: Log
       `router ${settings.selection} goes by the ${need} of the tokens, which ${name} does not have; add "${need}" to the JSON, or a column ${column} to the CSV`,
     );
   }
-  const routing = newRouting(file.logits.values, shape, settings, file.rawNoise);
+  const routing = newRouting(file.logits.values, shape, settings, { raw: file.rawNoise });
   const facts: RouteFacts = {
     training: !args.inference,
     random: randomStream(args.seed, "route"),

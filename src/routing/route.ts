@@ -61,22 +61,34 @@ export function slotsOf({ selection }: Pick<RoutingSettings, "selection">, shape
   return routerNamed(selection).slots?.(shape) ?? shape.topK;
 }
 
-/** Nothing routed yet, in doubles. @param logits [T, N] @param raw [T, N] for learned noise */
-export function newRouting(logits: Floats, shape: RouterShape, settings: RoutingSettings, raw?: Floats): Routing {
+/** What a routing may be given beside its logits. */
+export interface Lent {
+  /** [T, N] for learned noise */
+  readonly raw?: Floats | undefined;
+  /** [T, N] memory of the scores, or scores that need not be computed again */
+  readonly scores?: Floats;
+}
+
+/** Nothing routed yet, in doubles. @param logits [T, N] */
+export function newRouting(logits: Floats, shape: RouterShape, settings: RoutingSettings, lent: Lent = {}): Routing {
   const { refuses } = routerNamed(settings.selection);
   const assignment = emptyAssignment(logits.length / shape.experts, slotsOf(settings, shape), refuses);
   const routing = {
     shape,
     settings,
     logits,
-    scores: new Float64Array(logits.length),
+    scores: lent.scores ?? new Float64Array(logits.length),
     chosen: settings.capacity === undefined ? assignment.experts : assignment.experts.slice(),
     assignment,
   };
   const noise = routerNamed(settings.selection).noise?.(optionsOf(settings) as never);
   if (noise === undefined) return routing;
   const draws = new Float64Array(logits.length);
-  return { ...routing, logits: new Float64Array(logits.length), noise: { settings: noise, clean: logits, raw, draws } };
+  return {
+    ...routing,
+    logits: new Float64Array(logits.length),
+    noise: { settings: noise, clean: logits, raw: lent.raw, draws },
+  };
 }
 
 /** What a pass goes by beside the logits. */

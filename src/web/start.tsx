@@ -1,6 +1,6 @@
 /** Puts the page together and keeps the document in step with the state. */
 import { effect } from "@preact/signals";
-import { render } from "preact";
+import { options, render } from "preact";
 import { followAddress } from "./address.ts";
 import { pageKnobs } from "./knobs/page.ts";
 import { language, say } from "./language.ts";
@@ -10,6 +10,7 @@ import { values } from "./state.ts";
 import { theme } from "./theme.ts";
 
 export function start(scenes: readonly Scene[]): void {
+  options.debounceRendering = requestAnimationFrame; // however often a knob is turned, the page is drawn once a frame
   followAddress();
   const root = document.documentElement;
   effect(() => {

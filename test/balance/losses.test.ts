@@ -55,10 +55,10 @@ const settingsFor = (setting: LossSetting, scoreFunction: ScoreFunctionName): Ro
 function held(settings: RoutingSettings, sizes: BalanceShape = shape) {
   const logits = normalLogits(tokens, shape.experts, "losses");
   const raw = normalLogits(tokens, shape.experts, "losses, raw");
-  const first = newRouting(logits, sizes, settings, raw);
+  const first = newRouting(logits, sizes, settings, { raw });
   route(first, { random: randomStream(2, "losses") });
   const again = (x: Float64Array, r: Float64Array = raw): Routing => {
-    const routing = newRouting(x, sizes, settings, r);
+    const routing = newRouting(x, sizes, settings, { raw: r });
     if (first.noise && routing.noise) (routing.noise.draws as Float64Array).set(first.noise.draws);
     score(routing);
     routing.chosen.set(first.chosen);

@@ -11,9 +11,17 @@ import { parseArgs } from "node:util";
 import { type Bench, type BenchResult, tableText } from "./bench.ts";
 
 /** In this order; a file each. */
-const names = ["training", "routing", "monte-carlo", "growth", "cluster", "sweeps", "report", "start-up"].filter(
-  (name) => existsSync(new URL(`./${name}.ts`, import.meta.url)),
-);
+const names = [
+  "training",
+  "routing",
+  "monte-carlo",
+  "growth",
+  "cluster",
+  "sweeps",
+  "report",
+  "page",
+  "start-up",
+].filter((name) => existsSync(new URL(`./${name}.ts`, import.meta.url)));
 
 const { values } = parseArgs({
   options: {

@@ -5,8 +5,9 @@ import { type Browser, chromium } from "playwright-core";
 
 const names = ["google-chrome", "google-chrome-stable", "chromium", "chromium-browser"];
 
-/** In one process a closed page takes the browser with it. */
-const UNFIT = new Set(["--single-process", "--no-zygote"]);
+/** In one process a closed page takes the browser with it; a GPU played by the processor draws slower than none. */
+const UNFIT =
+  /^--(single-process|no-zygote|in-process-gpu|ignore-gpu-blocklist|use-gl=|use-angle=|enable-unsafe-swift)/;
 
 /** @returns a browser, or why there is none */
 export async function openBrowser(): Promise<Browser | string> {
@@ -15,12 +16,14 @@ export async function openBrowser(): Promise<Browser | string> {
     .flatMap((folder) => names.map((name) => join(folder, name)))
     .find((path) => existsSync(path));
   const attempts = [
-    ...(installed === undefined ? [] : [async () => ({ executablePath: installed, args: ["--no-sandbox"] })]),
+    ...(installed === undefined
+      ? []
+      : [async () => ({ executablePath: installed, args: ["--no-sandbox", "--disable-gpu"] })]),
     async () => {
       const { default: packaged } = await import("@sparticuz/chromium");
       return {
         executablePath: await packaged.executablePath(),
-        args: packaged.args.filter((flag) => !UNFIT.has(flag)),
+        args: [...packaged.args.filter((flag) => !UNFIT.test(flag)), "--disable-gpu"],
       };
     },
   ];

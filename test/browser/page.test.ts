@@ -11,7 +11,7 @@ import { initialValues, type KnobName, knobNamed } from "../../src/web/knobs/kno
 import { becomes, button, openDesk, shows, smallPage, visit, wholePage } from "./page.ts";
 
 describe("the page in a browser", function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const desk = openDesk();
   const { open } = desk;
 

@@ -42,7 +42,7 @@ export interface VisitOptions
 export interface Desk {
   readonly browser: Browser;
   readonly folder: string;
-  /** @param hash of the whole page, in English unless it says otherwise */
+  /** The whole page. @param hash without its sign */
   open(hash: string, options?: VisitOptions): Promise<Visit>;
 }
 
@@ -69,11 +69,13 @@ export function openDesk(): Desk {
       return folder!;
     },
     open(hash, options) {
-      const language = /\blang=/.test(hash) || options?.locale !== undefined ? "" : "lang=en&";
-      return visit(browser!, `${pathToFileURL(wholePage).href}#${language}${hash}`, options);
+      return visit(browser!, addressOf(wholePage, hash), options);
     },
   };
 }
+
+/** @param hash without its sign */
+export const addressOf = (path: string, hash: string): string => `${pathToFileURL(path).href}#${hash}`;
 
 /** Returns when the page says that it is ready. */
 export async function visit(browser: Browser, url: string, options: VisitOptions = {}): Promise<Visit> {

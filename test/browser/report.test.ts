@@ -66,7 +66,7 @@ async function report(folder: string, runs: readonly Row[]): Promise<string> {
 }
 
 describe("report.html in a browser", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   const desk = openDesk();
   let address: string;
   before(async () => {

@@ -8,7 +8,7 @@ const committed = (path: string): string => join(import.meta.dirname, "../../res
 const text = (path: string): string => readFileSync(committed(path), "utf8");
 
 describe("results in the page", function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
   const desk = openDesk();
 
   it("draws a dropped file, and its table has the file's numbers", async () => {

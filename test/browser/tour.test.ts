@@ -5,7 +5,7 @@ import { chapters } from "../../src/web/tour/chapters.ts";
 import { becomes, button, openDesk, shows } from "./page.ts";
 
 describe("the tour in a browser", function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const desk = openDesk();
 
   const titled = (page: Page, chapter: number) =>

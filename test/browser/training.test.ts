@@ -25,7 +25,7 @@ async function routes(page: Page, sentence: string): Promise<void> {
 }
 
 describe("live training", function () {
-  this.timeout(240_000);
+  this.timeout(900_000);
   const desk = openDesk();
 
   /** Runs the config that the page gives, and compares every file that the page gives too. */

@@ -21,7 +21,7 @@ const looks = [
 ] as const;
 
 describe("the page as it is seen", function () {
-  this.timeout(240_000);
+  this.timeout(600_000);
   const desk = openDesk();
 
   for (const [name, hash] of views) {

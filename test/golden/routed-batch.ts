@@ -44,7 +44,7 @@ export function routeBatch(
   settings: RoutingSettings,
   { choice, parts, padding, noise, scored = false, rescore, ...facts }: BatchFacts = {},
 ): Routing {
-  const routing = newRouting(logits, shape, settings, noise?.raw);
+  const routing = newRouting(logits, shape, settings, { raw: noise?.raw });
   const { slots } = routing.assignment;
   if (noise !== undefined) (routing.noise!.draws as Float64Array).set(noise.draws);
   if (scored) (routing.scores as Float64Array).set(logits);

@@ -60,7 +60,7 @@ export const capacity: CapacitySettings = {
 };
 
 export function routed(settings: RoutingSettings, x = logits, more: RouteFacts = {}): Routing {
-  const routing = newRouting(x, shapeFor(settings.selection), settings, raw);
+  const routing = newRouting(x, shapeFor(settings.selection), settings, { raw });
   route(routing, { ...facts(), ...more });
   return routing;
 }

@@ -8,7 +8,7 @@ import { normalLogits, numericalGradient } from "./small-batch.ts";
 /** The weights of moved logits, the choice and the noise held. */
 function weightsAgain(held: Routing, x: Float64Array, secondProjection = raw, scale = held.settings.expertScale) {
   const settings = { ...held.settings, ...(scale && { expertScale: scale }) };
-  const again = newRouting(x, held.shape, settings, secondProjection);
+  const again = newRouting(x, held.shape, settings, { raw: secondProjection });
   if (again.noise && held.noise) (again.noise.draws as Float64Array).set(held.noise.draws);
   score(again);
   again.chosen.set(held.chosen);

@@ -142,14 +142,19 @@ describe("noise", () => {
   });
 
   it("learned, has deviation softplus(raw) + scale: ln 2 + 0.01 where raw is 0", () => {
-    const routing = newRouting(flat, smallShape, { ...settings, options: { noise: "learned", scale: 0.01 } }, flat);
+    const routing = newRouting(
+      flat,
+      smallShape,
+      { ...settings, options: { noise: "learned", scale: 0.01 } },
+      { raw: flat },
+    );
     route(routing, facts());
     const wanted = Math.log(2) + 0.01;
     expect(spread(routing).deviation).to.be.closeTo(wanted, (4 * wanted) / Math.sqrt(2 * flat.length));
   });
 
   it("is absent when nothing is learned", () => {
-    const routing = newRouting(logits, smallShape, settings, raw);
+    const routing = newRouting(logits, smallShape, settings, { raw });
     route(routing, { training: false });
     expect(routing.logits).to.deep.equal(logits);
     const plain = newRouting(logits, smallShape, { ...settings, selection: "topk" });

@@ -165,7 +165,7 @@ for (const entry of entries) {
         const answer = (seed: number) => {
           const raw = new Float64Array(logits.length);
           const complete = { ...settings, scoreFunction: functionsOf(router)[0]!, normalisation: "none" } as const;
-          const routing = newRouting(logits, shape, complete, raw);
+          const routing = newRouting(logits, shape, complete, { raw });
           const tokenIds = range(0, 64);
           route(routing, { random: randomStream(seed, "draws"), tokenIds, domains: tokenIds });
           return Array.from(routing.assignment.experts);
@@ -218,7 +218,7 @@ function noNaN(entry: Entry, scoreFunction: ScoreFunctionName): void {
     );
     const capacity = factor === undefined ? undefined : ({ ...plainCapacity, factor } as const);
     const settings = { selection: entry.name, options, scoreFunction, normalisation, scale: 1, capacity } as const;
-    const routing = newRouting(logits, shape, settings, new Float64Array(logits.length));
+    const routing = newRouting(logits, shape, settings, { raw: new Float64Array(logits.length) });
     route(routing, { random: randomStream(1, "extreme"), tokenIds: [0, 1, 2], domains: [0, 1, 2] });
     for (const row of rowsOf({ ...routing.assignment, experts: routing.chosen })) {
       expect(new Set(row).size).to.equal(row.length);

@@ -4,23 +4,39 @@
  * x_ti = ε_ti + skew · u_i, all ε and u standard normal. With skew 0 no expert is preferred, and what is left of the
  * imbalance is chance, which metrics/expected-imbalance.ts has closed forms of.
  */
-import { randomStream } from "../../core/random.ts";
+import { type Random, randomStream } from "../../core/random.ts";
+import { remembered } from "./remembered.ts";
 
-/** Standard normal numbers, row after row; the first rows do not change when more are asked for. */
+/** Standard normal numbers of one stream, drawn as far as they were ever asked for. */
 class Draws {
-  private key = "";
+  private readonly random: Random;
   private values = new Float64Array(0);
 
-  /** @returns at least `rows` rows of `width` */
-  of(seed: number, purpose: string, rows: number, width: number): Float64Array {
-    const key = `${seed}/${width}`;
-    if (key === this.key && this.values.length >= rows * width) return this.values;
-    const random = randomStream(seed, purpose, width);
-    this.values = Float64Array.from({ length: rows * width }, () => random.gaussian());
-    this.key = key;
+  constructor(random: Random) {
+    this.random = random;
+  }
+
+  /** @returns `count` of them or more; the first do not change when more are asked for */
+  first(count: number): Float64Array {
+    const known = this.values.length;
+    if (known < count) {
+      const values = new Float64Array(count);
+      values.set(this.values);
+      for (let i = known; i < count; i++) values[i] = this.random.gaussian();
+      this.values = values;
+    }
     return this.values;
   }
 }
+
+/** Draws of the seeds and sizes that a slider passes; at most 2 MB each. */
+const KEPT = 48;
+
+const drawsOf = remembered(
+  ({ seed, purpose, experts }: { seed: number; purpose: string; experts: number }) =>
+    new Draws(randomStream(seed, purpose, experts)),
+  KEPT,
+);
 
 export interface Preferences {
   readonly seed: number;
@@ -28,21 +44,22 @@ export interface Preferences {
   readonly skew: number;
 }
 
-/** The batch that is shown, and the one that a router is balanced with, are different tokens of the same kind. */
-const tokensOf = { shown: new Draws(), trained: new Draws() };
-const popularity = new Draws();
-
-/** [tokens, N] */
+/**
+ * The batch that is shown, and the one that a router is balanced with, are different tokens of the same kind.
+ * @param offset [N] added to every token's logit of an expert
+ * @returns [tokens, N]
+ */
 export function logitsOf(
   { seed, experts, skew }: Preferences,
   tokens: number,
-  which: keyof typeof tokensOf,
+  which: "shown" | "trained",
+  offset: ArrayLike<number> = new Float64Array(experts),
 ): Float64Array {
-  const own = tokensOf[which].of(seed, `page-${which}`, tokens, experts);
-  const liking = popularity.of(seed, "page-popularity", 1, experts);
+  const own = drawsOf({ seed, purpose: `page-${which}`, experts }).first(tokens * experts);
+  const liking = drawsOf({ seed, purpose: "page-popularity", experts }).first(experts);
   const logits = new Float64Array(tokens * experts);
-  for (let t = 0; t < tokens; t++) {
-    for (let i = 0; i < experts; i++) logits[t * experts + i] = own[t * experts + i]! + skew * liking[i]!;
+  for (let row = 0; row < logits.length; row += experts) {
+    for (let i = 0; i < experts; i++) logits[row + i] = own[row + i]! + skew * liking[i]! + offset[i]!;
   }
   return logits;
 }

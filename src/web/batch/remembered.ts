@@ -8,12 +8,10 @@ export function remembered<Key, Rest extends unknown[], Result>(
   const known = new Map<string, Result>();
   return (key, ...rest) => {
     const name = JSON.stringify(key);
-    let result = known.get(name);
-    if (result === undefined) {
-      result = compute(key, ...rest);
-      if (known.size === size) known.delete(known.keys().next().value!);
-      known.set(name, result);
-    }
+    const result = known.get(name) ?? compute(key, ...rest);
+    known.delete(name); // the last asked for goes last
+    known.set(name, result);
+    if (known.size > size) known.delete(known.keys().next().value!);
     return result;
   };
 }

@@ -1,5 +1,6 @@
 /** A batch routed, measured and priced: everything that the scene of the batch shows, from the knobs alone. */
 import type { BalanceSetting } from "../../balance/rules.ts";
+import type { BalanceShape } from "../../balance/statistic.ts";
 import { type LayerTime, priceMoeLayer } from "../../cluster/moe-layer.ts";
 import { clusterOf } from "../../cluster/presets.ts";
 import { TokenPool } from "../../cluster/projection.ts";
@@ -9,9 +10,9 @@ import { type RunConfig, runSchema } from "../../config/schema.ts";
 import { deviceLoad } from "../../placement/device-load.ts";
 import { placements } from "../../placement/placements.ts";
 import { countLoad } from "../../routing/assignment.ts";
-import { choose, newRouting, type Routing, score, settle } from "../../routing/route.ts";
+import { choose, newRouting, type Routing, type RoutingSettings, score, settle } from "../../routing/route.ts";
 import type { KnobValues } from "../knobs/knobs.ts";
-import { balanced, shifted } from "./balanced.ts";
+import { balanced } from "./balanced.ts";
 import { type ContenderName, contenderNamed } from "./contenders.ts";
 import { type Measures, measure } from "./measure.ts";
 import { logitsOf, type Preferences } from "./preferences.ts";
@@ -73,9 +74,10 @@ interface RoutedBy extends Pick<RunConfig, "model" | "router" | "balance"> {
 const routedBatch = remembered(({ preferences, model, devices }: RoutedBy, config: RunConfig) => {
   const settings = routingSettings(config);
   const rule = config.balance[0] as BalanceSetting;
-  const { offset, bias } = balanced(preferences, rule, balanceShape(config), settings);
+  const { capacity: _, ...uncapped } = settings;
+  const { offset, bias } = balancedBy({ preferences, rule, shape: balanceShape(config), settings: uncapped });
   const { logits, scores } = scored({ preferences, tokens: model.context, offset: Array.from(offset) });
-  const routing = { ...newRouting(logits, model, settings), scores };
+  const routing = newRouting(logits, model, settings, { scores });
   choose(routing, { bias });
   settle(routing);
   const deviceOf = placements[config.cluster.placement].place(model.experts, devices);
@@ -86,6 +88,19 @@ const routedBatch = remembered(({ preferences, model, devices }: RoutedBy, confi
   return { routing, expertLoad, deviceLoad: loadOfDevices, measures };
 });
 
+interface BalancedBy {
+  readonly preferences: Preferences;
+  readonly rule: BalanceSetting;
+  readonly shape: BalanceShape;
+  readonly settings: RoutingSettings;
+}
+
+/** Neither the batch nor the machine changes what a router has learned. */
+const balancedBy = remembered(
+  ({ preferences, rule, shape, settings }: BalancedBy) => balanced(preferences, rule, shape, settings),
+  8,
+);
+
 interface Logits {
   readonly preferences: Preferences;
   readonly tokens: number;
@@ -95,7 +110,7 @@ interface Logits {
 
 /** Routers on the same logits share their scores: all of the page's are softmax. */
 const scored = remembered(({ preferences, tokens, offset }: Logits) => {
-  const logits = shifted(logitsOf(preferences, tokens, "shown"), Float64Array.from(offset));
+  const logits = logitsOf(preferences, tokens, "shown", offset);
   const settings = { selection: "topk", scoreFunction: "softmax", normalisation: "chosen", scale: 1 } as const;
   const routing = newRouting(logits, { experts: preferences.experts, topK: 1, groups: 1 }, settings);
   score(routing);

@@ -2,6 +2,7 @@
 
 import { LeftAxis } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
+import { rectangle } from "./rectangle.ts";
 import { figure, linear } from "./scale.ts";
 
 export interface BarGroup {
@@ -37,21 +38,20 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
     const scale = linear([0, highest], [height - margin.bottom, margin.top], 4);
     const right = width - margin.right;
     const place = placesOf(groups, margin.left, right);
+    // One path for all: a slider that moves them moves one element.
+    const bars = groups
+      .flatMap(({ values }, g) =>
+        Array.from(values, (value, i) =>
+          rectangle(place.bar(g, i), scale(value), place.breadth, scale(0) - scale(value)),
+        ),
+      )
+      .join("");
     return (
       <>
         <LeftAxis scale={scale} title={unit} left={margin.left} right={right} />
+        <path class={`bar ${series}`} d={bars} />
         {groups.map((group, g) => (
           <g key={g}>
-            {Array.from(group.values, (value, i) => (
-              <rect
-                key={i}
-                class={`bar ${series}`}
-                x={place.bar(g, i)}
-                width={place.breadth}
-                y={scale(value)}
-                height={scale(0) - scale(value)}
-              />
-            ))}
             {group.mean === undefined ? null : (
               <line
                 class="group-mean"

@@ -2,7 +2,8 @@
  * A matrix of values between 0 and 1 as a picture: a cell a pixel on a canvas, however many there are, with marks
  * between the rows that belong together.
  */
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import { theme } from "../theme.ts";
 import { Chart, type ChartProps } from "./chart.tsx";
 
 export interface MatrixProps extends Omit<ChartProps, "draw" | "under" | "height"> {
@@ -87,18 +88,49 @@ type CellsProps = Pick<MatrixProps, "columns" | "rows" | "series" | "fill"> & {
 
 function Cells({ columns, rows, series, fill, style }: CellsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => paint(canvas.current!, columns, rows, fill));
+  const sheet = useRef<Sheet | undefined>(undefined);
+  // Before the frame is shown, so that the cells never lag behind the rest of the page.
+  useLayoutEffect(() => {
+    if (sheet.current?.strengths.length !== columns * rows) sheet.current = newSheet(columns, rows);
+    paint(canvas.current!, sheet.current, fill, colourOf(canvas.current!, `${series} ${theme.value}`));
+  });
   return <canvas ref={canvas} class={`cells ${series}`} width={columns} height={rows} style={style} />;
 }
 
-function paint(canvas: HTMLCanvasElement, columns: number, rows: number, fill: MatrixProps["fill"]): void {
-  const context = canvas.getContext("2d")!;
-  const image = context.createImageData(columns, rows);
-  const strengths = new Uint8ClampedArray(columns * rows);
+/** Memory of a picture, used again for the next. */
+interface Sheet {
+  readonly image: ImageData;
+  readonly pixels: Uint32Array;
+  readonly strengths: Uint8ClampedArray;
+}
+
+function newSheet(columns: number, rows: number): Sheet {
+  const image = new ImageData(columns, rows);
+  return { image, pixels: new Uint32Array(image.data.buffer), strengths: new Uint8ClampedArray(columns * rows) };
+}
+
+function paint(
+  canvas: HTMLCanvasElement,
+  { image, pixels, strengths }: Sheet,
+  fill: MatrixProps["fill"],
+  colour: number,
+): void {
+  strengths.fill(0);
   fill(strengths);
-  const [red, green, blue] = getComputedStyle(canvas).color.match(/\d+/g)!.map(Number);
-  const colour = (blue! << 16) | (green! << 8) | red!; // little-endian, as all machines with a browser are
-  const pixels = new Uint32Array(image.data.buffer);
   for (let i = 0; i < pixels.length; i++) pixels[i] = (strengths[i]! << 24) | colour;
-  context.putImageData(image, 0, 0);
+  canvas.getContext("2d")!.putImageData(image, 0, 0);
+}
+
+/** Colours by series and light: to ask the browser costs a whole pass over the style. */
+const colours = new Map<string, number>();
+
+/** As the low bytes of a pixel. */
+function colourOf(canvas: HTMLCanvasElement, name: string): number {
+  let colour = colours.get(name);
+  if (colour === undefined) {
+    const [red, green, blue] = getComputedStyle(canvas).color.match(/\d+/g)!.map(Number);
+    colour = (blue! << 16) | (green! << 8) | red!; // little-endian, as all machines with a browser are
+    colours.set(name, colour);
+  }
+  return colour;
 }

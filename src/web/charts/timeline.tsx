@@ -1,7 +1,8 @@
 /** Who does what when: a row for each device, a stretch for each kind of work. Work is filled, waiting is hollow. */
 import { BottomAxis } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
-import { linear } from "./scale.ts";
+import { rectangle } from "./rectangle.ts";
+import { linear, type Scale } from "./scale.ts";
 
 export type Work = "compute" | "send" | "wait";
 
@@ -9,8 +10,6 @@ export interface Stretch {
   readonly kind: Work;
   readonly from: number;
   readonly to: number;
-  /** Written inside where there is room. */
-  readonly label?: string;
 }
 
 export interface TimelineProps extends Omit<ChartProps, "draw" | "height"> {
@@ -19,6 +18,16 @@ export interface TimelineProps extends Omit<ChartProps, "draw" | "height"> {
   readonly end: number;
   readonly unit: string;
   readonly show?: (value: number) => string;
+}
+
+const kinds: readonly Work[] = ["send", "compute", "wait"];
+
+/** The stretches of one kind in one row, as a path. */
+function ofKind(kind: Work, stretches: readonly Stretch[], scale: Scale, top: number, thick: number): string {
+  return stretches
+    .filter((stretch) => stretch.kind === kind && stretch.to > stretch.from)
+    .map(({ from, to }) => rectangle(scale(from), top, scale(to) - scale(from), thick))
+    .join("");
 }
 
 const margin = { top: 4, right: 12, bottom: 38, left: 40 };
@@ -32,30 +41,26 @@ export function Timeline({ rows, end, unit, show, ...chart }: TimelineProps) {
     const scale = linear([0, end], [margin.left, width - margin.right], Math.max(2, Math.floor(width / 90)));
     return (
       <>
-        {rows.map(({ label, stretches }, r) => (
-          <g key={label}>
-            {r % every === 0 ? (
-              <text
-                class="mark"
-                x={margin.left - 6}
-                y={margin.top + pitch * r + thick / 2}
-                text-anchor="end"
-                dominant-baseline="middle"
-              >
-                {label}
-              </text>
-            ) : null}
-            {stretches.map(({ kind, from, to }, i) => (
-              <rect
-                key={i}
-                class={`work ${kind}`}
-                x={scale(from)}
-                width={Math.max(0, scale(to) - scale(from))}
-                y={margin.top + pitch * r}
-                height={thick}
-              />
-            ))}
-          </g>
+        {rows.map(({ label }, r) =>
+          r % every === 0 ? (
+            <text
+              key={label}
+              class="mark"
+              x={margin.left - 6}
+              y={margin.top + pitch * r + thick / 2}
+              text-anchor="end"
+              dominant-baseline="middle"
+            >
+              {label}
+            </text>
+          ) : null,
+        )}
+        {kinds.map((kind) => (
+          <path
+            key={kind}
+            class={`work ${kind}`}
+            d={rows.map(({ stretches }, r) => ofKind(kind, stretches, scale, margin.top + pitch * r, thick)).join("")}
+          />
         ))}
         <BottomAxis
           scale={scale}

@@ -6,7 +6,7 @@ import { type KnobName, knobNamed } from "../knobs/knobs.ts";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
 import { isWide } from "../screen.ts";
-import { isHidden, turn, values } from "../state.ts";
+import { isHidden, knobValue, turn } from "../state.ts";
 
 interface Shown<K> {
   readonly id: string;
@@ -43,7 +43,7 @@ export function Controls({
       {children}
     </form>
   );
-  if (isWide.value && values.value.chapter === 0) return form;
+  if (isWide.value && knobValue("chapter") === 0) return form;
   return (
     <details class="all-controls">
       <summary>{say(allControls)}</summary>
@@ -59,7 +59,7 @@ export function Control({ name }: { readonly name: KnobName }) {
   const id = useId();
   if (isHidden(name)) return null;
   const knob = knobNamed(name);
-  const value = values.value[name];
+  const value = knobValue(name);
   const set = (changed: Value) => turn({ [name]: changed });
   const shown = { id, value, set };
   return (

@@ -6,7 +6,7 @@ import { MeasureTable, type Side } from "../batch/measures.tsx";
 import { Pictures } from "../batch/pictures.tsx";
 import { routeBatch } from "../batch/routed-batch.ts";
 import { verdict } from "../batch/verdict.ts";
-import { Controls } from "../controls/controls.tsx";
+import { type ControlGroup, Controls } from "../controls/controls.tsx";
 import { say } from "../language.ts";
 import { announce } from "../messages.ts";
 import type { Phrase } from "../phrase.ts";
@@ -23,6 +23,12 @@ const words = {
   machine: { en: "Machine", zh: "机器" },
   cannot: { en: "This router cannot do that:", zh: "该路由器做不到：" },
 } satisfies Record<string, Phrase>;
+
+const groups: readonly ControlGroup[] = [
+  { title: words.router, names: ["left", "right", "experts", "topK", "groups", "limit", "capacity", "balance"] },
+  { title: words.batch, names: ["tokens", "skew", "seed"] },
+  { title: words.machine, names: ["devices", "tokensPerDevice", "device", "topology"] },
+];
 
 const left = computed(() => routeBatch(values.value, values.value.left));
 const right = computed(() => routeBatch(values.value, values.value.right));
@@ -52,16 +58,7 @@ function View() {
   useSpokenVerdict(found);
   return (
     <div class="with-controls">
-      <Controls
-        groups={[
-          {
-            title: words.router,
-            names: ["left", "right", "experts", "topK", "groups", "limit", "capacity", "balance"],
-          },
-          { title: words.batch, names: ["tokens", "skew", "seed"] },
-          { title: words.machine, names: ["devices", "tokensPerDevice", "device", "topology"] },
-        ]}
-      />
+      <Controls groups={groups} />
       <div>
         <p class="verdict">{say(found)}</p>
         <MeasureTable sides={shown} />
