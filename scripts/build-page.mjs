@@ -42,7 +42,7 @@ const script = (await bundled(`src/web/${isLite ? "lite" : "main"}.tsx`, { forma
   "</script",
   "<\\/script",
 );
-const style = await bundled("src/web/style/page.css", {});
+const style = await bundled(`src/web/style/${isLite ? "lite" : "page"}.css`, {});
 const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 const policy = [
   "default-src 'none'",
@@ -59,7 +59,7 @@ const page = readFileSync(`${root}/src/web/page.html`, "utf8").replace(
   /%(policy|style|script)%/g,
   (_, name) => parts[name],
 );
-const html = isLite ? page : page + licences(root);
+const html = page + licences(root, isLite);
 const path = `dist/page/${isLite ? "moge-lite" : "moge"}.html`;
 mkdirSync(`${root}/dist/page`, { recursive: true });
 writeFileSync(`${root}/${path}`, html);

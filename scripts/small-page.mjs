@@ -10,6 +10,18 @@ const shown = {
   routers: ["topk", "moge", "group-limited", "switch", "expert-choice"],
   balancingRules: ["switch-loss", "loss-free-bias"],
   routingPresets: [],
+  nvidiaDevices: [],
+  topologies: [
+    "a2-8xhccs-roce",
+    "a2-pcie",
+    "a3-vendor",
+    "a3-measured",
+    "a3-roce",
+    "950pr-4xub",
+    "950dt-superpod",
+    "300i-duo",
+    "ideal",
+  ],
   textDomains: [],
   capacityRules: ["megatron"],
   statistics: ["load", "probability"],
@@ -38,12 +50,19 @@ const describing = {
   choice: 2,
 };
 
+/** The scene that it opens says where training is to be had. */
+const chapterWithoutTraining = `export const trainingChapter = {
+  title: { en: "Routers that learn", zh: "会学习的路由器" }, text: [], set: { scene: "training" }, knobs: [],
+};`;
+
 export const smallPage = {
   name: "small-page",
   setup(plugin) {
     plugin.onLoad({ filter: /web.results.column-text\.ts$/ }, () => ({
       contents: "export const columnText = () => undefined;",
     }));
+    plugin.onLoad({ filter: /web.tour.training-chapter\.ts$/ }, () => ({ contents: chapterWithoutTraining }));
+    plugin.onLoad({ filter: /web.knobs.training\.ts$/ }, () => ({ contents: "export const trainingKnobs = {};" }));
     plugin.onLoad({ filter: /src.(routing|balance|placement|metrics|cluster|data|config).[\w-]+\.ts$/ }, ({ path }) => {
       const file = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.ES2022, true);
       const { transformed } = ts.transform(file, [

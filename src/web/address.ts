@@ -3,17 +3,19 @@ import { effect } from "@preact/signals";
 import { hashOf, readHash } from "./hash.ts";
 import { initialValues } from "./knobs/knobs.ts";
 import { tell } from "./messages.ts";
-import { values } from "./state.ts";
+import { hasEmbedded } from "./results/embedded.ts";
+import { turn, values } from "./state.ts";
 import { openedChapter } from "./tour/chapters.ts";
 
 /** Browsers refuse addresses that change too often. */
 const PAUSE_MILLISECONDS = 250;
 
+/** What an address names beside the manner in which the page is shown. */
+const subjects = (hash: string): string[] =>
+  [...new URLSearchParams(hash.slice(1)).keys()].filter((name) => !["lang", "theme", "hide"].includes(name));
+
 /** A link typed by hand: the chapter then says what the knobs are. */
-function isChapterAlone(hash: string): boolean {
-  const names = [...new URLSearchParams(hash.slice(1)).keys()];
-  return names.includes("chapter") && names.every((name) => ["chapter", "lang", "theme", "hide"].includes(name));
-}
+const isChapterAlone = (hash: string): boolean => subjects(hash).join() === "chapter";
 
 export function followAddress(): void {
   const read = () => {
@@ -22,6 +24,7 @@ export function followAddress(): void {
     tell(problems);
   };
   read();
+  if (hasEmbedded() && subjects(location.hash).length === 0) turn({ scene: "results" });
   addEventListener("hashchange", read);
   let timer: ReturnType<typeof setTimeout> | undefined;
   effect(() => {

@@ -14,5 +14,8 @@ function media(query: string): ReadonlySignal<boolean> {
 
 export const isSystemDark = media("(prefers-color-scheme: dark)");
 
+/** Whether pictures that change by themselves are to change seldom. */
+export const isCalm = media("(prefers-reduced-motion: reduce)");
+
 /** Room for a column of controls beside the scene; layout.css has the same bound. */
 export const isWide = media("(min-width: 62rem)");

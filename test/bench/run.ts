@@ -10,6 +10,10 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { type Bench, type BenchResult, tableText } from "./bench.ts";
 
+/** What is compiled with a browser's types stands where those are. */
+const elsewhere: Readonly<Record<string, string>> = { page: "../browser/bench.ts" };
+const fileOf = (name: string): URL => new URL(elsewhere[name] ?? `./${name}.ts`, import.meta.url);
+
 /** In this order; a file each. */
 const names = [
   "training",
@@ -21,7 +25,7 @@ const names = [
   "report",
   "page",
   "start-up",
-].filter((name) => existsSync(new URL(`./${name}.ts`, import.meta.url)));
+].filter((name) => existsSync(fileOf(name)));
 
 const { values } = parseArgs({
   options: {
@@ -49,7 +53,7 @@ const say = (text: string) => (values.json ? process.stderr : process.stdout).wr
 
 say(`${machine.processor}, ${machine.cores} cores, ${machine.gigabytes} GB; Node ${machine.node}, ${machine.platform}`);
 for (const name of names.filter((each) => values.only.length === 0 || values.only.includes(each))) {
-  const { bench } = (await import(`./${name}.ts`)) as { bench: Bench };
+  const { bench } = (await import(fileOf(name).href)) as { bench: Bench };
   say(`\n${name}: ${bench.title}`);
   const result = await bench.run({ quick: values.quick });
   results[name] = result;

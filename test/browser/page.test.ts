@@ -243,19 +243,36 @@ describe("the page in a browser", function () {
     await page.close();
   });
 
-  it("has a run inside that moge page put there", async () => {
+  it("opens in the run that moge page put into it", async () => {
+    const path = join(desk.folder, "with-run.html");
+    const run = readRun(join(import.meta.dirname, "../../results/quickstart"));
+    writeFileSync(path, withRun(readFileSync(wholePage, "utf8"), run));
+    const { page, complaints } = await visit(desk.browser, pathToFileURL(path).href);
+    await shows(page, "h1", "Results");
+    await shows(page, "h2", "quickstart");
+    await shows(page, "#run-training_loss_nats_per_byte svg");
+    await settled(page, "scene=results");
+    await page.getByRole("link", { name: "A batch" }).click();
+    await shows(page, "h1", "A batch");
+    await page.goBack();
+    await shows(page, "h2", "quickstart");
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+
+  it("takes a run inside for nothing but text", async () => {
     const run = join(desk.folder, "<b>");
     mkdirSync(run);
     writeFileSync(join(run, "steps.csv"), "step,variant\n1,</script><b>\n");
     writeFileSync(join(run, "notes.txt"), "left out");
-    const path = join(desk.folder, "with-run.html");
+    const path = join(desk.folder, "with-text.html");
     writeFileSync(path, withRun(readFileSync(wholePage, "utf8"), readRun(run)));
-    const { page, complaints } = await visit(desk.browser, pathToFileURL(path).href);
-    const embedded = await text(page, "#embedded-run");
-    expect(JSON.parse(embedded!)).to.deep.equal({
+    const { page, complaints } = await visit(desk.browser, `${pathToFileURL(path).href}#lang=en`);
+    expect(JSON.parse((await text(page, "#embedded-run"))!)).to.deep.equal({
       name: "<b>",
       files: { "steps.csv": "step,variant\n1,</script><b>\n" },
     });
+    await shows(page, "[role=alert]", "steps.csv");
     expect(complaints).to.deep.equal([]);
     await page.close();
   });

@@ -116,6 +116,26 @@ describe("live training", function () {
     await page.close();
   });
 
+  it("changes its pictures once a second at most for readers who want little to move", async () => {
+    const { page, complaints } = await desk.open("scene=training&steps=50", { reducedMotion: "reduce" });
+    await rests(page);
+    await page.evaluate(() => {
+      const times: number[] = [];
+      Object.assign(globalThis, { times });
+      new MutationObserver(() => times.push(performance.now())).observe(document.querySelector("progress")!, {
+        attributes: true,
+      });
+    });
+    await button(page, "Train").click();
+    await shows(page, ".transport .note", /^step 50 of 50 · done/);
+    const times = await page.evaluate(() => (globalThis as unknown as { times: number[] }).times);
+    const between = times.slice(1, -1).map((time, i) => time - times[i]!); // the last step is shown when it is done
+    expect(Math.min(1000, ...between)).to.be.at.least(900);
+    expect(times.length).to.be.below(50);
+    expect(complaints).to.deep.equal([]);
+    await page.close();
+  });
+
   it("refuses what is no text in one sentence, and goes on as it was", async () => {
     const { page, complaints } = await desk.open("scene=training&steps=100");
     await rests(page);

@@ -2,19 +2,22 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { balanceForward, countSequence, newBalance } from "../../src/balance/balance.ts";
 import type { BalanceSetting } from "../../src/balance/rules.ts";
+import { topologies } from "../../src/cluster/topologies.ts";
 import { balanceShape, routingSettings } from "../../src/config/router-settings.ts";
 import { expectedFanOut, expectedImbalanceScore } from "../../src/metrics/expected-imbalance.ts";
 import { newRouting, route } from "../../src/routing/route.ts";
 import { balanced, shifted } from "../../src/web/batch/balanced.ts";
 import { type ContenderName, contenderNames } from "../../src/web/batch/contenders.ts";
 import { logitsOf } from "../../src/web/batch/preferences.ts";
+import { refusalOf } from "../../src/web/batch/refusal.ts";
 import { configOf, type RoutedBatch, routeBatch } from "../../src/web/batch/routed-batch.ts";
-import { initialValues, type KnobValues } from "../../src/web/knobs/knobs.ts";
+import type { Slider } from "../../src/web/knobs/knob.ts";
+import { initialValues, type KnobName, type KnobValues, knobNamed } from "../../src/web/knobs/knobs.ts";
 
 function routed(set: Partial<KnobValues>, name: ContenderName): RoutedBatch {
   const outcome = routeBatch({ ...initialValues, ...set }, name);
   if ("batch" in outcome) return outcome.batch;
-  throw new Error(outcome.contradiction);
+  throw new Error(outcome.refusal.en);
 }
 
 describe("the batch of the page", () => {
@@ -97,9 +100,34 @@ describe("the batch of the page", () => {
   it("says why a router cannot route, with the numbers", () => {
     const outcome = routeBatch({ ...initialValues, topK: 6 }, "moge");
     expect(outcome).to.deep.equal({
-      contradiction: "model.topK: topK 6 is not a multiple of groups 8, as MoGE needs",
+      refusal: {
+        en: "model.topK: topK 6 is not a multiple of groups 8, as MoGE needs",
+        zh: "model.topK：topK 6 不是组数 8 的倍数，而 MoGE 要求如此",
+      },
     });
     expect(routeBatch({ ...initialValues, topK: 6 }, "topk")).to.have.property("batch");
+  });
+
+  it("says so in Chinese as well, with the same numbers, wherever its sliders stop", () => {
+    const stop = (name: KnobName) => fc.constantFrom(...(knobNamed(name) as Slider).stops);
+    const sizes = fc.record({
+      experts: stop("experts"),
+      topK: stop("topK"),
+      groups: stop("groups"),
+      devices: stop("devices"),
+      limit: stop("limit"),
+      topology: fc.constantFrom(...Object.keys(topologies)),
+    });
+    const numbers = (text: string) => [...text.matchAll(/\d+/g)].map(([number]) => number).sort();
+    fc.assert(
+      fc.property(sizes, fc.constantFrom(...contenderNames), (set, name) => {
+        const refusal = refusalOf(configOf({ ...initialValues, ...set } as KnobValues, name));
+        if (refusal === undefined) return;
+        expect(refusal.zh).to.match(/：.*[\u4e00-\u9fff]/);
+        expect(numbers(refusal.zh), refusal.en).to.deep.equal(numbers(refusal.en));
+      }),
+      { numRuns: 2000 },
+    );
   });
 });
 

@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect } from "chai";
+import { csvParse } from "d3-dsv";
 import { type RoutedBatch, routeBatch } from "../../src/web/batch/routed-batch.ts";
 import { initialValues, type KnobName, type KnobValues, knobNamed } from "../../src/web/knobs/knobs.ts";
 import { CHAPTERS } from "../../src/web/knobs/page.ts";
@@ -11,7 +14,7 @@ function seen(title: string, side: "left" | "right", further: Partial<KnobValues
   const values = { ...openedChapter(initialValues, numberOf(title)), ...further };
   const outcome = routeBatch(values, values[side]);
   if ("batch" in outcome) return outcome.batch;
-  throw new Error(outcome.contradiction);
+  throw new Error(outcome.refusal.en);
 }
 const shown = (title: string) => chapters[numberOf(title) - 1]!.question!.show!;
 
@@ -69,6 +72,16 @@ describe("the tour", () => {
     expect(seen(title, "left").time.stepSeconds).to.be.above(1.3 * moge);
     const balanced = seen(title, "left", shown(title)).time.stepSeconds;
     expect(balanced / moge).to.be.within(0.98, 1);
+  });
+
+  it("is right about training: the quickstart's losses are alike, and its devices are not", () => {
+    const path = join(import.meta.dirname, "../../results/quickstart/summary.csv");
+    const rows = csvParse(readFileSync(path, "utf8"));
+    const of = (variant: string, column: string) => Number(rows.find((row) => row["variant"] === variant)![column]);
+    const gap = of("moge", "validation_loss_nats_per_byte") - of("topk", "validation_loss_nats_per_byte");
+    expect(Math.abs(gap)).to.be.below(0.01);
+    expect(of("moge", "imbalance_score_mean")).to.equal(0);
+    expect(of("topk", "imbalance_score_mean")).to.be.above(0.1);
   });
 
   it("is right about more devices than groups: not even any more, but more even than top-k", () => {

@@ -5,17 +5,18 @@ import { type LayerTime, priceMoeLayer } from "../../cluster/moe-layer.ts";
 import { clusterOf } from "../../cluster/presets.ts";
 import { TokenPool } from "../../cluster/projection.ts";
 import { balanceShape, routingSettings } from "../../config/router-settings.ts";
-import { contradictions } from "../../config/rules.ts";
 import { type RunConfig, runSchema } from "../../config/schema.ts";
 import { deviceLoad } from "../../placement/device-load.ts";
 import { placements } from "../../placement/placements.ts";
 import { countLoad } from "../../routing/assignment.ts";
 import { choose, newRouting, type Routing, type RoutingSettings, score, settle } from "../../routing/route.ts";
 import type { KnobValues } from "../knobs/knobs.ts";
+import type { Phrase } from "../phrase.ts";
 import { balanced } from "./balanced.ts";
 import { type ContenderName, contenderNamed } from "./contenders.ts";
 import { type Measures, measure } from "./measure.ts";
 import { logitsOf, type Preferences } from "./preferences.ts";
+import { refusalOf } from "./refusal.ts";
 import { remembered } from "./remembered.ts";
 
 export interface RoutedBatch {
@@ -30,12 +31,12 @@ export interface RoutedBatch {
 }
 
 /** The batch, or why this router cannot route it. */
-export type Outcome = { readonly batch: RoutedBatch } | { readonly contradiction: string };
+export type Outcome = { readonly batch: RoutedBatch } | { readonly refusal: Phrase };
 
 export function routeBatch(values: KnobValues, contender: ContenderName): Outcome {
   const config = configOf(values, contender);
-  const [problem] = contradictions(config);
-  if (problem !== undefined) return { contradiction: `${problem.keys[0]}: ${problem.message}` };
+  const refusal = refusalOf(config);
+  if (refusal !== undefined) return { refusal };
   const preferences = { seed: config.seed, experts: config.model.experts, skew: values.skew };
   const { model, router, balance, cluster } = config;
   const routed = routedBatch({ preferences, model, router, balance, devices: cluster.devices }, config);

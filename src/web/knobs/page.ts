@@ -4,7 +4,7 @@ import { same } from "../phrase.ts";
 import { menu, slider, text } from "./knob.ts";
 
 /** A test holds the tour to it. */
-export const CHAPTERS = 12;
+export const CHAPTERS = 13;
 
 export const pageKnobs = {
   scene: menu({

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type { DroppedFile } from "../dropped.ts";
 import { tell } from "../messages.ts";
 import { type Phrase, same } from "../phrase.ts";
+import { embeddedRun } from "./embedded.ts";
 import { readTable, type Table, TableRefused } from "./table.ts";
 
 export interface Result {
@@ -51,12 +52,11 @@ export function openTexts(name: string, texts: readonly (readonly [path: string,
 
 /** The run that the page was built with, if there is one. */
 export function openEmbedded(): void {
-  const text = document.getElementById("embedded-run")?.textContent;
-  if (!text || opened.value !== undefined) return;
-  const { name, files } = JSON.parse(text) as { name: string; files: Record<string, string> };
+  const run = opened.value === undefined ? embeddedRun() : undefined;
+  if (run === undefined) return;
   openTexts(
-    name,
-    Object.entries(files).filter(([file]) => file.endsWith(".csv")),
+    run.name,
+    Object.entries(run.files).filter(([file]) => file.endsWith(".csv")),
   );
 }
 

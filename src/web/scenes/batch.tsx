@@ -70,7 +70,7 @@ function View() {
                 <Pictures batch={outcome.batch} series={series} side={i === 0 ? "left" : "right"} most={most} />
               ) : (
                 <p class="cannot">
-                  {say(words.cannot)} {outcome.contradiction}
+                  {say(words.cannot)} {say(outcome.refusal)}
                 </p>
               )}
             </section>

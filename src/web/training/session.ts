@@ -4,6 +4,7 @@
  */
 import { batch, signal } from "@preact/signals";
 import type { Step } from "../../simulate.ts";
+import { isCalm } from "../screen.ts";
 import { Apprentice } from "./apprentice.ts";
 import { type Arm, armsOf, type Settings, textsOf } from "./settings.ts";
 import type { RoutedBytes } from "./trainer.ts";
@@ -34,6 +35,9 @@ export const session = signal<Session | undefined>(undefined);
 /** Steps of both models together that the last second gave; 0 when nothing runs. */
 export const stepsPerSecond = signal(0);
 
+/** Milliseconds between two changes of the pictures for readers who want little to move. */
+const CALM_PAUSE = 1000;
+
 /** Milliseconds between two looks at where the sentence goes. */
 const ROUTING_PAUSE = 250;
 
@@ -43,6 +47,9 @@ let era = 0;
 /** Counts calls of `run`, of which the last counts. */
 let loops = 0;
 let lastStep: Promise<void> = Promise.resolve();
+/** Steps of both models, each with its look at held-out text if there was one, that are done but not shown yet. */
+let unseen: { readonly steps: readonly Step[]; readonly shares: readonly Progress["shares"][] }[] = [];
+let lastShown = 0;
 let wanted: Uint8Array = new Uint8Array();
 let lastRouted = 0;
 
@@ -75,6 +82,7 @@ export function end(): void {
   loops++;
   lastStep = Promise.resolve(); // what was asked of the dismissed is never answered
   for (const each of apprentices) each.dismiss();
+  unseen = [];
   apprentices = [];
 }
 
@@ -101,7 +109,9 @@ export async function run(pause: () => number): Promise<void> {
 }
 
 export function pause(): void {
-  if (activity.value === "running") activity.value = "paused";
+  if (activity.value !== "running") return;
+  activity.value = "paused";
+  show();
 }
 
 /** A single step of both models. */
@@ -126,24 +136,36 @@ async function takeStep(own: number): Promise<void> {
     if (steps.length < taken.length) return finish();
     const looked = steps[0]!.validation && (await Promise.all(apprentices.map((each) => each.ask("look", {}))));
     if (own !== era) return;
-    const { models, ...rest } = session.value!;
-    const isLast = steps[0]!.step === rest.settings.steps;
-    const isDue = performance.now() - lastRouted > ROUTING_PAUSE || isLast || activity.value !== "running";
-    batch(() => {
-      session.value = {
-        ...rest,
-        models: models.map((model, i) => ({
-          ...model,
-          steps: [...model.steps, steps[i]!],
-          shares: looked?.[i]?.shares ?? model.shares,
-        })),
-      };
-      if (isLast) finish();
-    });
-    if (isDue) await route(own);
+    unseen.push({ steps, shares: looked?.map(({ shares }) => shares) ?? [] });
+    const isLast = steps[0]!.step === session.value!.settings.steps;
+    const rests = isLast || !isRunning();
+    if (rests || performance.now() - lastShown >= (isCalm.value ? CALM_PAUSE : 0)) {
+      batch(() => {
+        show();
+        if (isLast) finish();
+      });
+      if (rests || performance.now() - lastRouted > ROUTING_PAUSE) await route(own);
+    }
   } catch (error) {
     fail(error as Error, own);
   }
+}
+
+/** Shows what has been done. */
+function show(): void {
+  if (session.value === undefined || unseen.length === 0) return;
+  const { models, ...rest } = session.value;
+  const news = unseen;
+  unseen = [];
+  lastShown = performance.now();
+  session.value = {
+    ...rest,
+    models: models.map((model, i) => ({
+      ...model,
+      steps: [...model.steps, ...news.map(({ steps }) => steps[i]!)],
+      shares: news.findLast(({ shares }) => shares[i] !== undefined)?.shares[i] ?? model.shares,
+    })),
+  };
 }
 
 async function route(own: number): Promise<void> {
@@ -168,6 +190,7 @@ export const failure = signal<string | undefined>(undefined);
 
 function fail(error: Error, own: number): void {
   if (own !== era) return;
+  show();
   failure.value = error.message;
   activity.value = "failed";
 }
@@ -180,6 +203,6 @@ class Rate {
     const now = performance.now();
     this.times = [...this.times.filter((time) => now - time < 1500), now];
     const span = now - this.times[0]!;
-    if (span > 300) stepsPerSecond.value = (1000 * (this.times.length - 1)) / span;
+    if (span > 300 && unseen.length === 0) stepsPerSecond.value = (1000 * (this.times.length - 1)) / span;
   }
 }

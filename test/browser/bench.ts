@@ -6,9 +6,9 @@ import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import type { Browser, CDPSession, Page } from "playwright-core";
 import { type KnobName, knobNamed } from "../../src/web/knobs/knobs.ts";
-import { openBrowser } from "../browser/chromium.ts";
-import { addressOf, smallPage, visit, wholePage } from "../browser/page.ts";
-import { type Bench, type BenchTable, median } from "./bench.ts";
+import { type Bench, type BenchTable, median } from "../bench/bench.ts";
+import { openBrowser } from "./chromium.ts";
+import { addressOf, smallPage, visit, wholePage } from "./page.ts";
 
 const SIZES = "scene=batch&experts=64&tokens=1024";
 const SLIDERS: readonly KnobName[] = ["skew", "seed", "tokens", "topK", "capacity", "balance", "devices", "experts"];
