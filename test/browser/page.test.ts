@@ -272,7 +272,8 @@ describe("the page in a browser", function () {
       name: "<b>",
       files: { "steps.csv": "step,variant\n1,</script><b>\n" },
     });
-    await shows(page, "[role=alert]", "steps.csv");
+    await shows(page, "h2", "<b>");
+    await shows(page, "main .note", "There is no quantity in it");
     expect(complaints).to.deep.equal([]);
     await page.close();
   });

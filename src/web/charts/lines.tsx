@@ -31,10 +31,13 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
     yDomain ??
     extent(lines.flatMap(({ y, band }) => [y, band?.low ?? [], band?.high ?? []].flatMap((all) => Array.from(all))));
   const draw = (width: number) => {
-    const right = width - Math.min(width / 3, 16 + 7 * Math.max(0, ...lines.map(({ label }) => label.length)));
+    const right = width - Math.min(0.45 * width, 16 + 7 * Math.max(0, ...lines.map(({ label }) => label.length)));
     const x = linear(xs, [margin.left, right], Math.max(2, Math.floor((right - margin.left) / 80)));
     const y = linear(ys, [height - margin.bottom, margin.top], 5);
-    const labels = apart(lines.map((line) => y(lastOf(line))));
+    const labels = apart(
+      lines.map((line) => y(lastOf(line))),
+      height - margin.bottom - 4,
+    );
     return (
       <>
         <LeftAxis scale={y} title={yTitle} left={margin.left} right={right} />
@@ -43,9 +46,11 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
           <g key={line.label} class={`line ${line.series}`}>
             {line.band ? <path class="band" d={bandOf(line, line.band, x, y)} /> : null}
             <path class="stroke" d={pathOf(line, x, y)} />
-            <text class="mark" x={right + 6} y={labels[i]} dominant-baseline="middle">
-              {line.label}
-            </text>
+            {line.y.length === 0 ? null : (
+              <text class="mark" x={right + 6} y={labels[i]} dominant-baseline="middle">
+                {line.label}
+              </text>
+            )}
           </g>
         ))}
       </>
@@ -79,14 +84,13 @@ function bandOf({ x }: Series, { low, high }: NonNullable<Series["band"]>, xScal
   return points.length === 0 ? "" : `M${[...there, ...back].join("L")}Z`;
 }
 
-/** Labels moved down until none covers another. */
-function apart(places: readonly number[], least = 15): number[] {
+/** Labels moved until none covers another, and none is below the lowest place. */
+function apart(places: readonly number[], lowest: number, least = 15): number[] {
   const order = places.map((_, i) => i).sort((a, b) => places[a]! - places[b]!);
   const moved = [...places];
   let last = Number.NEGATIVE_INFINITY;
-  for (const i of order) {
-    moved[i] = Math.max(moved[i]!, last + least);
-    last = moved[i]!;
-  }
+  for (const i of order) last = moved[i] = Math.max(moved[i]!, last + least);
+  let below = lowest + least;
+  for (const i of order.toReversed()) below = moved[i] = Math.min(moved[i]!, below - least);
   return moved;
 }

@@ -19,6 +19,7 @@ const words = {
     en: "Where several rows come together the mean is drawn; band or line: least to largest.",
     zh: "多行重合处画平均值；带或线表示最小到最大。",
   },
+  none: { en: "There is no quantity in it.", zh: "其中没有任何量。" },
   nothing: { en: "No row has both quantities.", zh: "没有任何一行同时具有这两个量。" },
   of: { en: "of", zh: "／" },
 } satisfies Record<string, Phrase>;
@@ -64,6 +65,7 @@ function firstLook(table: Table) {
 export function Explorer({ table }: { readonly table: Table }) {
   const [{ x, y, filter }, look] = useState(() => firstLook(table));
   const { quantities, across, filters } = columnsOf(table);
+  if (quantities.length === 0) return <p class="note">{say(words.none)}</p>;
   const change = (changes: Partial<{ x: string; y: string; filter: Filter }>) => look({ x, y, filter, ...changes });
   const setFilter = (column: string, value: string) => {
     const { [column]: _, ...rest } = filter;
