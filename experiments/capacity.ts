@@ -1,7 +1,7 @@
 /** What a capacity of experts costs in dropped tokens and gains in time, for trained routing. */
 import { capped, padded } from "../src/cluster/capacity.ts";
+import { layeredRouting } from "../src/cluster/routings.ts";
 import { priceStep } from "../src/cluster/step.ts";
-import { layeredRouting } from "../src/config/cost-job.ts";
 import type { Experiment } from "../src/experiment/experiment.ts";
 import { panguProJob } from "../src/experiment/pangu-pro-job.ts";
 import { EMPTY_SLOT } from "../src/experiment/trained-routing.ts";

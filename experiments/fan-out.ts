@@ -1,7 +1,7 @@
 /** Balance gained against bytes moved: what grouped routing saves in waiting and pays in transfers. */
 import type { Dispatch } from "../src/cluster/job.ts";
+import { layeredRouting } from "../src/cluster/routings.ts";
 import { priceStep } from "../src/cluster/step.ts";
-import { layeredRouting } from "../src/config/cost-job.ts";
 import type { Experiment } from "../src/experiment/experiment.ts";
 import { panguProJob } from "../src/experiment/pangu-pro-job.ts";
 import type { ExperimentFigures } from "../src/output/experiment-report.ts";

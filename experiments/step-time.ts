@@ -1,7 +1,8 @@
 /** What a trained router costs a whole model: Pangu Pro MoE on 8 to 4,096 Ascend 910B2, in groups of 8 to 64 devices. */
+
+import { layeredRouting } from "../src/cluster/routings.ts";
 import { priceStep } from "../src/cluster/step.ts";
 import { fullestOf } from "../src/cluster/verdict.ts";
-import { layeredRouting } from "../src/config/cost-job.ts";
 import type { Experiment } from "../src/experiment/experiment.ts";
 import { panguProJob } from "../src/experiment/pangu-pro-job.ts";
 import type { ExperimentFigures } from "../src/output/experiment-report.ts";

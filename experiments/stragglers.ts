@@ -1,6 +1,7 @@
 /** One slow NPU among 64: what it costs all of them. */
+
+import { layeredRouting } from "../src/cluster/routings.ts";
 import { priceStep } from "../src/cluster/step.ts";
-import { layeredRouting } from "../src/config/cost-job.ts";
 import type { Experiment } from "../src/experiment/experiment.ts";
 import { panguProJob } from "../src/experiment/pangu-pro-job.ts";
 import type { ExperimentFigures } from "../src/output/experiment-report.ts";

@@ -1,8 +1,8 @@
 /**
  * The shape of a transformer, and what follows from it alone: parameters and FLOP, exact.
  *
- * Every layer has attention and a feed-forward network, two RMSNorms and SwiGLU experts; the first `denseLayers` have
- * one dense network instead of experts.
+ * Every layer has attention and a feed-forward network and two RMSNorms; the first `denseLayers` have one dense network
+ * instead of experts.
  */
 
 export interface GroupedQueryAttention {
@@ -41,6 +41,8 @@ export interface Architecture {
   /** H */
   readonly hiddenSize: number;
   readonly attention: GroupedQueryAttention | LatentAttention;
+  /** A gate beside the projection up, as in SwiGLU, in every feed-forward network; absent: there is one. */
+  readonly gated?: boolean;
   /** Hidden width of the feed-forward network of dense layers. */
   readonly denseHiddenSize: number;
   /** N */
@@ -49,6 +51,8 @@ export interface Architecture {
   readonly topK: number;
   /** M of a grouped router; 1: ordinary top-k. */
   readonly groups: number;
+  /** Of a group-limited router: how many of the groups a token may use. Absent: it takes K/M experts of each. */
+  readonly limit?: number;
   /** F */
   readonly expertHiddenSize: number;
   /** All shared experts together. */
@@ -86,9 +90,10 @@ export interface ParameterCount {
 export function countParameters(model: Architecture): ParameterCount {
   const { hiddenSize, layers, denseLayers, experts, topK, predictionLayers } = model;
   const attention = attentionParameters(model);
-  const denseNetwork = 3 * hiddenSize * model.denseHiddenSize;
-  const oneExpert = 3 * hiddenSize * model.expertHiddenSize;
-  const sharedExperts = 3 * hiddenSize * model.sharedHiddenSize;
+  const network = (width: number) => matricesOf(model) * hiddenSize * width;
+  const denseNetwork = network(model.denseHiddenSize);
+  const oneExpert = network(model.expertHiddenSize);
+  const sharedExperts = network(model.sharedHiddenSize);
   const router = experts * (hiddenSize + (model.routerExtra ?? 0));
   const embedding = model.vocabulary * hiddenSize * (model.tiedEmbedding ? 1 : 2);
   const norms = 2 * hiddenSize;
@@ -108,6 +113,9 @@ export function countParameters(model: Architecture): ParameterCount {
     prediction: predictionLayers * (projection + attention + norms + last),
   };
 }
+
+/** Of a feed-forward network. */
+const matricesOf = ({ gated = true }: Architecture): number => (gated ? 3 : 2);
 
 function attentionParameters({ hiddenSize, attention }: Architecture): number {
   if (attention.kind === "latent") {
@@ -135,8 +143,9 @@ export type AttentionCount = "causal" | "full";
  */
 export function trainingFlopsPerToken(model: Architecture, sequence: number, count: AttentionCount = "causal"): number {
   const { hiddenSize: h, topK, predictionLayers, layers, denseLayers, experts } = model;
-  const dense = 18 * h * model.denseHiddenSize;
-  const moe = 18 * h * (model.expertHiddenSize * topK + model.sharedHiddenSize);
+  const perWidth = 6 * matricesOf(model) * h;
+  const dense = perWidth * model.denseHiddenSize;
+  const moe = perWidth * (model.expertHiddenSize * topK + model.sharedHiddenSize);
   const attention = attentionFlops(model, sequence, count);
   const last = experts > 0 ? moe : dense;
   const logits = 6 * h * model.vocabulary * (1 + predictionLayers);

@@ -6,14 +6,35 @@
  */
 import { assumed, type Sourced } from "./sourced.ts";
 
+export interface EightBit {
+  /** Only fp8 trains. */
+  readonly format: Sourced<"fp8" | "int8">;
+  readonly flopsPerSecond: Sourced<number>;
+  /** Achieved share of it in products on whole tiles; with fp8 alone. Grouped products take that of bf16. */
+  readonly gemm?: Sourced<number>;
+}
+
+/** 8-bit integers, from the source of their speed. */
+export const int8 = (flopsPerSecond: Sourced<number>): EightBit => ({
+  format: { ...flopsPerSecond, value: "int8" },
+  flopsPerSecond,
+});
+
+/** 8-bit floats. @param gemm achieved share in products on whole tiles */
+export const fp8 = (flopsPerSecond: Sourced<number>, gemm: Sourced<number>): EightBit => ({
+  format: { ...flopsPerSecond, value: "fp8" },
+  flopsPerSecond,
+  gemm,
+});
+
 export interface Device {
   readonly title: string;
   /** Label only. */
   readonly headlineFlopsPerSecond: Sourced<number>;
   /** bf16 or fp16, dense, matrix units only. */
   readonly peakFlopsPerSecond: Sourced<number>;
-  /** int8 or fp8, dense; absent where neither is published. */
-  readonly eightBitFlopsPerSecond?: Sourced<number>;
+  /** Products of 8-bit operands, dense; absent where nothing is published. */
+  readonly eightBit?: EightBit;
   readonly cores: Sourced<number>;
   /** Absent where the vendor does not publish it. */
   readonly clockHertz?: Sourced<number>;
@@ -52,6 +73,9 @@ export interface Device {
 export interface DeviceChanges {
   readonly title?: string | undefined;
   readonly peakFlopsPerSecond?: number | undefined;
+  /** Of fp8. */
+  readonly eightBitFlopsPerSecond?: number | undefined;
+  readonly eightBitGemmEfficiency?: number | undefined;
   readonly cores?: number | undefined;
   readonly memoryBytes?: number | undefined;
   readonly memoryBytesPerSecond?: number | undefined;
@@ -76,6 +100,7 @@ export function customDevice(base: Device, changes: DeviceChanges): Device {
     title: changes.title ?? `${base.title}, changed`,
     headlineFlopsPerSecond: or(base.headlineFlopsPerSecond, changes.peakFlopsPerSecond),
     peakFlopsPerSecond: or(base.peakFlopsPerSecond, changes.peakFlopsPerSecond),
+    ...eightBitOf(base, changes),
     cores: or(base.cores, changes.cores),
     memoryBytes: or(base.memoryBytes, changes.memoryBytes),
     memoryBytesPerSecond: or(base.memoryBytesPerSecond, changes.memoryBytesPerSecond),
@@ -94,4 +119,15 @@ export function customDevice(base: Device, changes: DeviceChanges): Device {
       vectorKernel: or(base.overheadSeconds.vectorKernel, changes.vectorKernelSeconds),
     },
   };
+}
+
+/** 8-bit products of a device of the user's own: who gives a speed for them means fp8. */
+function eightBitOf({ eightBit, efficiency }: Device, changes: DeviceChanges): Pick<Device, "eightBit"> {
+  const { eightBitFlopsPerSecond: speed, eightBitGemmEfficiency: share } = changes;
+  const given = <T>(value: T) => assumed(value, `given in the config: ${changes.source}`);
+  const flopsPerSecond = speed === undefined ? eightBit?.flopsPerSecond : given(speed);
+  if (flopsPerSecond === undefined) return {};
+  const format = speed === undefined ? eightBit!.format : given("fp8" as const);
+  const gemm = share === undefined ? (eightBit?.gemm ?? efficiency.gemm) : given(share);
+  return { eightBit: { format, flopsPerSecond, ...(format.value === "fp8" && { gemm }) } };
 }

@@ -1,6 +1,7 @@
 /** One training job: everything that the price of its step depends on but how tokens are routed. */
 import type { Architecture } from "./architecture.ts";
 import type { Device } from "./device.ts";
+import type { Format } from "./kernels.ts";
 import type { Batch, Layout } from "./layout.ts";
 import type { RoutingProfile } from "./routing-profile.ts";
 import type { Topology } from "./topology.ts";
@@ -9,7 +10,8 @@ export const recomputations = {
   none: "all activations are kept",
   selective:
     "the core of attention is computed again, as in Megatron; fused attention keeps nothing else that it could save",
-  "fine-grained": "norms and activation functions are computed again, as Pangu Ultra MoE does among others",
+  "fine-grained":
+    "norms, activation functions and the projections up of latent attention are computed again, as DeepSeek-V3 and, among others, Pangu Ultra MoE do",
   full: "only the input of a layer is kept; its whole forward pass, collectives too, runs again",
 } as const;
 
@@ -18,6 +20,8 @@ export type Recomputation = keyof typeof recomputations;
 export const dispatches = {
   "all-to-all": "every chosen token goes straight to its expert's device",
   hierarchical: "a token crosses once to each node that needs it and is fanned out inside",
+  streamed:
+    "the same, the two stages side by side: nodes pass on what arrives while more does, as DeepEP and DeepSeek-V3 do (arXiv:2412.19437, section 3.2.2)",
   "all-gather": "all tokens of the group go to all its devices and the results are reduced back, as Pangu does",
 } as const;
 
@@ -56,16 +60,23 @@ export interface Job {
   /** A token travels once to each device that holds a chosen expert, not once for each expert. */
   readonly deduplicate: boolean;
   readonly overlap: Overlap;
+  /** Number format of products with weights, but for router and output head. */
+  readonly products: Format;
   /** Of activations and weights; 2 is bf16. */
   readonly bytesPerValue: number;
+  /** Of a value on its way to the experts, and of its gradient on its way there; what comes back is in full. */
+  readonly bytesPerDispatched: number;
+  /** Of what products keep of their inputs for the backward pass. */
+  readonly bytesPerKept: number;
   /** Of gradients as they are accumulated and reduced. */
   readonly bytesPerGradient: number;
+  /** Of what the optimizer keeps for a parameter. */
+  readonly bytesPerState: number;
+  /** Optimizer states live in the host's memory, behind a link of so many bytes a second. */
+  readonly offloadBytesPerSecond?: number;
   /** Speed of single devices, 1 is nominal. */
   readonly speeds: ReadonlyMap<number, number>;
 }
-
-/** Bytes that AdamW keeps for a parameter: single-precision weight and two moments. */
-export const OPTIMIZER_BYTES = 12;
 
 /** What is computed again of a layer. */
 export function recomputationOf({ model, layout, recompute, recomputeLayers }: Job, layer: number): Recomputation {

@@ -6,10 +6,11 @@
  * residuals are memory traffic. Backward, a product takes two, elementwise kernels move twice the bytes.
  */
 import { type AttentionShape, attentionBackwardSeconds, attentionForwardSeconds } from "./attention.ts";
-import { gatherSeconds } from "./collectives.ts";
+import { gatherSeconds } from "./gather.ts";
 import type { Job, Recomputation } from "./job.ts";
 import { type Gemm, gemmSeconds, streamSeconds } from "./kernels.ts";
 import type { LayoutSpans } from "./layout.ts";
+import { quantisedBytes } from "./quantisation.ts";
 
 /** Seconds of one stretch of work on one device. */
 export interface Cost {
@@ -76,13 +77,17 @@ class Block {
     this.spans = spans;
   }
 
-  /** A product with a weight: forward, and backward for its input and for the weight. */
-  product(gemm: Gemm): void {
+  /** A product with a weight: forward, and backward for its input and for the weight. @param repeated by fine-grained recomputation */
+  product(gemm: Gemm, { format = this.job.products, repeated = false } = {}): void {
     const { bytesPerValue, device } = this.job;
     const { rows, columns, depth } = gemm;
-    this.forward += gemmSeconds(gemm, bytesPerValue, device);
-    this.input += gemmSeconds({ rows, columns: depth, depth: columns }, bytesPerValue, device);
-    this.weight += gemmSeconds({ rows: depth, columns, depth: rows }, bytesPerValue, device);
+    const cast = (values: number, bytes: number) => (format === "fp8" ? streamSeconds(values * bytes, device) : 0);
+    const seconds = (own: Gemm) => gemmSeconds(own, bytesPerValue, device, format);
+    const forward = seconds(gemm) + cast(rows * depth, quantisedBytes.input);
+    this.forward += forward;
+    this.input += seconds({ rows, columns: depth, depth: columns }) + cast(rows * columns, quantisedBytes.gradient);
+    this.weight += seconds({ rows: depth, columns, depth: rows }) + cast(rows * depth, quantisedBytes.kept);
+    if (repeated) this.cheap += forward;
   }
 
   /** An elementwise kernel that moves so many values forward. @param repeated by fine-grained recomputation */
@@ -168,9 +173,10 @@ export function attentionCost(job: Job, spans: LayoutSpans): BlockCost {
     if (queryRank > 0) block.product({ rows: outside, columns: queryRank, depth: hiddenSize });
     block.product({ rows: outside, columns: keyValueRank + rotarySize, depth: hiddenSize });
     block.stream(2 * outside * (queryRank + keyValueRank), true);
-    block.product({ rows: inside, columns: heads * keySize, depth: queryRank > 0 ? queryRank : hiddenSize });
-    block.product({ rows: inside, columns: heads * (plainSize + valueSize), depth: keyValueRank });
-    block.stream(2 * inside * heads * 2 * keySize); // rotary part joined to queries and keys
+    const queryDepth = queryRank > 0 ? queryRank : hiddenSize;
+    block.product({ rows: inside, columns: heads * keySize, depth: queryDepth }, { repeated: queryRank > 0 });
+    block.product({ rows: inside, columns: heads * (plainSize + valueSize), depth: keyValueRank }, { repeated: true });
+    block.stream(2 * inside * heads * 2 * keySize, true); // rotary part joined to queries and keys
   } else {
     keySize = attention.headSize;
     valueSize = attention.headSize;
@@ -189,15 +195,16 @@ export function attentionCost(job: Job, spans: LayoutSpans): BlockCost {
   return block.cost();
 }
 
-/** Norm, SwiGLU network of a hidden width and residual. @param withNorm false where another network shares the norm */
+/** Norm, network of a hidden width, with a gate or without, and residual. @param withNorm false where another network shares the norm */
 export function networkCost(job: Job, spans: LayoutSpans, hidden: number, withNorm: boolean): BlockCost {
-  const { hiddenSize } = job.model;
+  const { hiddenSize, gated = true } = job.model;
   const { inside, outside } = tokensOf(job);
   const local = hidden / job.layout.tensor;
+  const up = (gated ? 2 : 1) * local;
   const block = new Block(job, spans);
   if (withNorm) block.stream(2 * outside * hiddenSize, true);
-  block.product({ rows: inside, columns: 2 * local, depth: hiddenSize });
-  block.stream(3 * inside * local, true);
+  block.product({ rows: inside, columns: up, depth: hiddenSize });
+  block.stream(inside * (up + local), true);
   block.product({ rows: inside, columns: hiddenSize, depth: local });
   block.stream(3 * outside * hiddenSize);
   tensorCollectives(block, inside * hiddenSize, job);
@@ -210,7 +217,7 @@ export function routerCost(job: Job, spans: LayoutSpans): BlockCost {
   const tokens = routedTokensOf(job);
   const block = new Block(job, spans);
   block.stream(2 * tokensOf(job).outside * hiddenSize, true);
-  block.product({ rows: tokens, columns: experts, depth: hiddenSize });
+  block.product({ rows: tokens, columns: experts, depth: hiddenSize }, { format: "bf16" });
   block.stream(2 * 3 * tokens * experts); // scores, choice and counts, in single precision
   const copies = job.deduplicate ? 1 : topK;
   block.stream((1 + copies) * tokens * hiddenSize); // sort
@@ -235,7 +242,7 @@ export function headCost(job: Job, spans: LayoutSpans): BlockCost {
   const local = vocabulary / job.layout.tensor;
   const block = new Block(job, spans);
   block.stream(2 * outside * hiddenSize);
-  block.product({ rows: inside, columns: local, depth: hiddenSize });
+  block.product({ rows: inside, columns: local, depth: hiddenSize }, { format: "bf16" });
   block.stream(2 * 3 * inside * local); // cast, softmax and loss in single precision
   tensorCollectives(block, inside * hiddenSize, job);
   return block.cost();

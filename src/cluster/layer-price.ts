@@ -1,9 +1,9 @@
 /** Seconds of whole layers for one micro-batch, split into parts, under the routing and the slow devices of a block. */
+import { type BlockSpeeds, Blocks } from "./blocks.ts";
 import type { ExpertSeconds, SlowestSeconds } from "./expert-cost.ts";
 import { type Job, type Recomputation, type Routing, recomputationOf } from "./job.ts";
 import { addCosts, type BlockCost, type Cost, noCost, repeatedCost } from "./layer-cost.ts";
 import type { LayerKernels } from "./layer-kernels.ts";
-import { deviceAt, strides } from "./layout.ts";
 import { addParts, type Parts } from "./parts.ts";
 import type { RoutingProfile } from "./routing-profile.ts";
 
@@ -36,43 +36,24 @@ export interface LayerSeconds {
   readonly hottestRows: number;
 }
 
-/** Speeds of a block: the slowest of its devices, and the slowest that stand for each expert-parallel rank. */
-interface BlockSpeeds {
-  readonly slowest: number;
-  readonly ofRank: Float64Array;
-}
-
 const noExperts = { hottestRows: 0, hottestDevice: -1, imbalance: 1, dispatchSeconds: 0 };
 
 export class LayerPrices {
   private readonly job: Job;
   private readonly kernels: LayerKernels;
-  /** Devices of a stage that wait for one another within a micro-batch. */
-  private readonly blockSize: number;
-  private readonly blockCount: number;
+  private readonly blocks: Blocks;
   private readonly dual: boolean;
 
   constructor(job: Job, kernels: LayerKernels) {
-    const { model, layout } = job;
     this.job = job;
     this.kernels = kernels;
-    const replica = layout.tensor * layout.context;
-    const sharing = model.experts > 0 ? layout.expert * layout.expertTensor : 1;
-    this.blockSize = leastCommonMultiple(replica, sharing);
-    this.blockCount = (replica * layout.data) / this.blockSize;
-    this.dual = layout.schedule.startsWith("dualpipe");
+    this.blocks = new Blocks(job);
+    this.dual = job.layout.schedule.startsWith("dualpipe");
   }
 
-  /** The blocks that may differ from one another: one of the ordinary ones, and each that is routed or runs apart. */
-  blocks(routing: Routing): number[] {
-    const { speeds } = this.job;
-    if (routing.blocks > 1) return Array.from({ length: this.blockCount }, (_, block) => block);
-    const slow = new Set<number>();
-    for (const [device, speed] of speeds) if (speed !== 1) slow.add(this.blockOf(device));
-    for (let block = 0; block < this.blockCount && slow.size < this.blockCount; block++) {
-      if (!slow.has(block)) return [block, ...slow];
-    }
-    return [...slow];
+  /** The blocks that may differ from one another. */
+  distinctBlocks(routing: Routing): number[] {
+    return this.blocks.distinct(routing);
   }
 
   /** All layers of a block, for the micro-batches that are routed like `microBatch`. */
@@ -81,7 +62,7 @@ export class LayerPrices {
     const perStage = (model.layers + layout.paddingLayers) / layout.pipeline;
     const known = new Map<RoutingProfile, ExpertSeconds>();
     return Array.from({ length: model.layers }, (_, layer) => {
-      const speeds = this.speedsOf(block, Math.min(layout.pipeline - 1, Math.floor(layer / perStage)));
+      const speeds = this.blocks.speedsOf(block, Math.min(layout.pipeline - 1, Math.floor(layer / perStage)));
       const recompute = recomputationOf(this.job, layer);
       if (layer < model.denseLayers) {
         return this.priceOf(layer, "dense", this.kernels.dense!, recompute, speeds, undefined);
@@ -107,13 +88,13 @@ export class LayerPrices {
   }
 
   embedding(block: number): LayerPrice {
-    return this.priceOf(-1, "edge", this.kernels.embedding, "none", this.speedsOf(block, 0), undefined);
+    return this.priceOf(-1, "edge", this.kernels.embedding, "none", this.blocks.speedsOf(block, 0), undefined);
   }
 
   /** Head and loss, and the layers of multi-token prediction with a head of their own each. */
   head(block: number, routing: Routing, microBatch: number): LayerPrice[] {
     const { model, layout, recompute } = this.job;
-    const speeds = this.speedsOf(block, layout.pipeline - 1);
+    const speeds = this.blocks.speedsOf(block, layout.pipeline - 1);
     const one = this.priceOf(-1, "edge", this.kernels.head, "none", speeds, undefined);
     const known = new Map<RoutingProfile, ExpertSeconds>();
     const last = model.layers - model.denseLayers - 1;
@@ -176,37 +157,6 @@ export class LayerPrices {
     const compute = cost.compute + ofExperts;
     const wanted = overlap.tensor * cost.tensor + overlap.expert * exchange;
     return compute + cost.tensor + exchange - Math.min(wanted, compute) * (1 - overlap.slowdown);
-  }
-
-  private blockOf(device: number): number {
-    const { layout } = this.job;
-    const stride = strides(layout);
-    const place = (dimension: "tensor" | "context" | "data") =>
-      Math.floor(device / stride[dimension]) % layout[dimension];
-    const inStage = place("tensor") + layout.tensor * (place("context") + layout.context * place("data"));
-    return Math.floor(inStage / this.blockSize);
-  }
-
-  private speedsOf(block: number, stage: number): BlockSpeeds {
-    const { layout, speeds } = this.job;
-    const ofRank = new Float64Array(layout.expert).fill(1);
-    if (speeds.size === 0) return { slowest: 1, ofRank };
-    const stride = strides(layout);
-    let slowest = 1;
-    for (let i = 0; i < this.blockSize; i++) {
-      const inStage = block * this.blockSize + i;
-      const device = deviceAt(stride, {
-        tensor: inStage % layout.tensor,
-        context: Math.floor(inStage / layout.tensor) % layout.context,
-        data: Math.floor(inStage / layout.tensor / layout.context),
-        pipeline: stage,
-      });
-      const speed = speeds.get(device) ?? 1;
-      const rank = Math.floor(i / layout.expertTensor) % layout.expert;
-      ofRank[rank] = Math.min(ofRank[rank]!, speed);
-      slowest = Math.min(slowest, speed);
-    }
-    return { slowest, ofRank };
   }
 
   private priceOf(
@@ -302,10 +252,4 @@ function loads(experts: ExpertSeconds) {
     dispatchSeconds: dispatch,
     experts,
   };
-}
-
-function leastCommonMultiple(a: number, b: number): number {
-  let [x, y] = [a, b];
-  while (y !== 0) [x, y] = [y, x % y];
-  return (a * b) / x;
 }

@@ -49,6 +49,9 @@ export interface Batch {
   readonly globalBatch: number;
 }
 
+/** Pieces of work of a step that are played one by one. */
+const MOST_SLOTS = 1e6;
+
 export interface LayoutProblem {
   /** The knob to look at. */
   readonly key: string;
@@ -76,7 +79,8 @@ export function layoutProblems(
 ): LayoutProblem[] {
   const problems: LayoutProblem[] = [];
   const divides = (key: string, whole: number, what: string, parts: number, of: string) => {
-    if (whole % parts !== 0) problems.push({ key, message: `${whole} ${what} do not divide evenly by ${parts} ${of}` });
+    if (whole % parts === 0) return;
+    problems.push({ key, message: `${whole} ${what} do not divide evenly by ${parts} ${of}; change one of the two` });
   };
   const { tensor, pipeline, virtual, data, context, expert, paddingLayers } = layout;
   const { heads } = model.attention;
@@ -112,7 +116,10 @@ export function layoutProblems(
   );
   if (model.experts === 0) {
     if (expert > 1)
-      problems.push({ key: "layout.expert", message: `${expert} devices for experts, but the model has none` });
+      problems.push({
+        key: "layout.expert",
+        message: `${expert} devices for experts, but the model has none; leave it at 1`,
+      });
   } else {
     problems.push(...expertProblems(layout, model, spreadGroups));
   }
@@ -121,10 +128,15 @@ export function layoutProblems(
   if (used > joined) {
     problems.push({
       key: "topology",
-      message: `${used} devices are more than the ${joined} that "${topology.title}" joins`,
+      message: `${used} devices are more than the ${joined} that "${topology.title}" joins; take fewer, or another topology`,
     });
   }
   if (problems.length > 0) return problems;
+  const slots = microBatchesOf(batch, layout) * chunks;
+  if (slots > MOST_SLOTS) {
+    const message = `${microBatchesOf(batch, layout)} micro-batches through ${chunks} chunks are too many to play; take at most ${MOST_SLOTS} of both, with larger micro-batches or more replicas`;
+    return [{ key: "batch.globalBatch", message }];
+  }
   const ofSchedule = schedules[layout.schedule].contradiction(pipelineShape(layout, batch));
   return ofSchedule === undefined ? [] : [{ key: "layout.schedule", message: `${layout.schedule} ${ofSchedule}` }];
 }
@@ -132,29 +144,31 @@ export function layoutProblems(
 function expertProblems(layout: Layout, model: Architecture, spreadGroups: boolean): LayoutProblem[] {
   const { tensor, data, context, expert, expertTensor } = layout;
   const problems: LayoutProblem[] = [];
-  const { experts, groups, expertHiddenSize } = model;
+  const { experts, groups, limit, expertHiddenSize } = model;
   if (expert > experts) {
+    const message = `${expert} expert-parallel devices are more than the ${experts} experts; take at most ${experts}`;
+    return [{ key: "layout.expert", message }];
+  }
+  if (experts % expert !== 0) {
     problems.push({
       key: "layout.expert",
-      message: `${expert} expert-parallel devices are more than the ${experts} experts`,
+      message: `${experts} experts do not divide evenly by ${expert} devices; take a divisor`,
     });
-  } else if (experts % expert !== 0) {
-    problems.push({ key: "layout.expert", message: `${experts} experts do not divide evenly by ${expert} devices` });
   }
   if (expertHiddenSize % expertTensor !== 0) {
     problems.push({
       key: "layout.expertTensor",
-      message: `${expertHiddenSize} hidden units of an expert do not divide evenly by ${expertTensor} devices`,
+      message: `${expertHiddenSize} hidden units of an expert do not divide evenly by ${expertTensor} devices; take a divisor`,
     });
   }
   const stage = tensor * data * context;
   if (stage % (expert * expertTensor) !== 0) {
     problems.push({
       key: "layout.expert",
-      message: `expert ${expert} · expertTensor ${expertTensor} does not divide the ${stage} devices of a stage (tensor ${tensor} · context ${context} · data ${data})`,
+      message: `expert ${expert} · expertTensor ${expertTensor} does not divide the ${stage} devices of a stage (tensor ${tensor} · context ${context} · data ${data}); take a divisor of ${stage}`,
     });
   }
-  if (groups > 1 && groups % expert !== 0 && !spreadGroups) {
+  if (groups > 1 && limit === undefined && groups % expert !== 0 && !spreadGroups) {
     problems.push({
       key: "layout.expert",
       message: `${groups} expert groups spread over ${expert} devices in fractions, so loads are no longer equal by construction; set layout.spreadGroups to true if that is meant`,
@@ -196,32 +210,46 @@ export const deviceAt = (stride: Record<Dimension, number>, place: Readonly<Reco
   place.data * stride.data +
   place.pipeline * stride.pipeline;
 
-/**
- * The groups of device 0; those of the others lie alike.
- * @throws RangeError if a group does not fill the units of the topology evenly
- */
-export function layoutSpans(layout: Layout, topology: Topology): LayoutSpans {
+/** Devices that talk to one another, of the first device of a stage: those of the others lie alike. */
+export type LayoutGroups = Readonly<Record<Exclude<keyof LayoutSpans, "nextStage">, readonly number[]>>;
+
+/** @returns device numbers by rank in each group */
+export function layoutGroups(layout: Layout, stage = 0): LayoutGroups {
   const stride = strides(layout);
-  const { tensor, context, data, pipeline, expert, expertTensor } = layout;
+  const { tensor, context, data, expert, expertTensor } = layout;
   /** The i-th of the devices that hold the same layers. */
   const ofStage = (i: number) =>
-    (i % tensor) * stride.tensor +
-    (Math.floor(i / tensor) % context) * stride.context +
-    Math.floor(i / tensor / context) * stride.data;
-  const every = (count: number, step: number, place: (i: number) => number) =>
-    spanOf(
-      Array.from({ length: count }, (_, i) => place(i * step)).sort((a, b) => a - b),
-      topology,
-    );
-  const plain = (dimension: Dimension) => (i: number) => i * stride[dimension];
+    deviceAt(stride, {
+      tensor: i % tensor,
+      context: Math.floor(i / tensor) % context,
+      data: Math.floor(i / tensor / context),
+      pipeline: stage,
+    });
+  const every = (count: number, step: number) => Array.from({ length: count }, (_, i) => ofStage(i * step));
   const shared = expert * expertTensor;
   return {
-    tensor: every(tensor, 1, plain("tensor")),
-    context: every(context, 1, plain("context")),
-    expert: every(expert, expertTensor, ofStage),
-    expertTensor: every(expertTensor, 1, ofStage),
-    data: every(data * context, tensor, ofStage),
-    expertData: every((tensor * context * data) / shared, shared, ofStage),
-    nextStage: [0, pipeline === 1 ? 0 : stride.pipeline],
+    tensor: every(tensor, 1),
+    context: every(context, tensor),
+    expert: every(expert, expertTensor),
+    expertTensor: every(expertTensor, 1),
+    data: every(data * context, tensor),
+    expertData: every((tensor * context * data) / shared, shared),
   };
 }
+
+/** @throws RangeError if a group does not fill the units of the topology evenly */
+export function layoutSpans(layout: Layout, topology: Topology): LayoutSpans {
+  const groups = layoutGroups(layout);
+  const span = (group: readonly number[]) => spanOf(group.toSorted(ascending), topology);
+  return {
+    tensor: span(groups.tensor),
+    context: span(groups.context),
+    expert: span(groups.expert),
+    expertTensor: span(groups.expertTensor),
+    data: span(groups.data),
+    expertData: span(groups.expertData),
+    nextStage: [0, layout.pipeline === 1 ? 0 : strides(layout).pipeline],
+  };
+}
+
+export const ascending = (a: number, b: number): number => a - b;

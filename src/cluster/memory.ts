@@ -4,7 +4,7 @@
  * a runtime or a communication library takes besides is not in them.
  */
 import { countParameters, type ParameterCount } from "./architecture.ts";
-import { type Job, OPTIMIZER_BYTES, recomputationOf } from "./job.ts";
+import { type Job, recomputationOf } from "./job.ts";
 import { localHeads, routedTokensOf, tokensOf } from "./layer-cost.ts";
 import { pipelineShape } from "./layout.ts";
 import { chunksInFlight, schedules } from "./schedules.ts";
@@ -95,28 +95,33 @@ function parametersAt(
 
 /** Bytes that one layer keeps of a micro-batch until its backward pass. @param rows assignments on the hottest device */
 export function layerActivations(job: Job, layer: number, rows: number): number {
-  const { model, layout, bytesPerValue: b } = job;
+  const { model, layout, bytesPerValue, bytesPerKept } = job;
   const recompute = recomputationOf(job, layer);
-  const { hiddenSize: h, attention } = model;
+  const { hiddenSize: h, attention, gated = true } = model;
   const { inside, outside } = tokensOf(job);
-  if (recompute === "full") return outside * h * b;
+  if (recompute === "full") return outside * h * bytesPerValue;
   const fine = recompute === "fine-grained"; // the core of attention, recomputed or not, keeps its inputs and its output
   const { heads, keyValueHeads } = localHeads(job);
-  const normed = fine ? 0 : 2 * outside * h; // outputs of both norms
-  let values = 2 * outside * h + normed;
+  let plain = 2 * outside * h; // both inputs of the residual
+  let kept = fine ? 0 : 2 * outside * h; // outputs of both norms, which products take
   if (attention.kind === "latent") {
     const { queryRank, keyValueRank, plainSize, rotarySize, valueSize } = attention;
-    values += outside * (queryRank + keyValueRank + rotarySize) * (fine ? 1 : 2);
-    values += inside * heads * (2 * (plainSize + rotarySize) + 2 * valueSize);
-  } else values += inside * (2 * heads + 2 * keyValueHeads) * attention.headSize;
-  const network = (tokens: number, hidden: number) => tokens * hidden * (fine ? 2 : 3);
-  if (layer < model.denseLayers) values += network(inside, model.denseHiddenSize / layout.tensor);
+    plain += outside * (queryRank + keyValueRank + rotarySize);
+    if (!fine) kept += outside * (queryRank + keyValueRank + rotarySize);
+    const query = queryRank > 0 && fine ? 0 : plainSize + rotarySize;
+    plain += inside * heads * (query + (fine ? 0 : plainSize + rotarySize + valueSize) + valueSize);
+  } else plain += inside * (2 * heads + 2 * keyValueHeads) * attention.headSize;
+  // What came up, and what goes down unless it is computed again.
+  const network = (tokens: number, hidden: number) => tokens * hidden * ((gated ? 2 : 1) + (fine ? 0 : 1));
+  if (layer < model.denseLayers) kept += network(inside, model.denseHiddenSize / layout.tensor);
   else {
-    values += network(inside, model.sharedHiddenSize / layout.tensor);
-    values += network(rows, model.expertHiddenSize / layout.expertTensor) + 2 * rows * h;
-    values += (routedTokensOf(job) * model.experts * 4) / b; // probabilities in single precision
+    kept += network(inside, model.sharedHiddenSize / layout.tensor);
+    kept += network(rows, model.expertHiddenSize / layout.expertTensor) + rows * h;
+    // Results of experts, for the gradient of their gates; not where gates are applied to what goes down, as Megatron does.
+    if (!fine) plain += rows * h;
+    plain += (routedTokensOf(job) * model.experts * 4) / bytesPerValue; // probabilities in single precision
   }
-  return values * b;
+  return plain * bytesPerValue + kept * bytesPerKept;
 }
 
 /**
@@ -148,7 +153,8 @@ export function memoryOf(job: Job, placement: StagePlacement, rows: readonly num
     const activations = (kept / own.length) * chunks + edgeActivations(job, own, placement.positions.length);
     const parameters = (dense + expert) * job.bytesPerValue;
     const gradients = (dense + expert) * job.bytesPerGradient;
-    const optimizer = OPTIMIZER_BYTES * (dense / states.dense + expert / states.expert);
+    const stepped = dense / states.dense + expert / states.expert;
+    const optimizer = job.offloadBytesPerSecond === undefined ? job.bytesPerState * stepped : 0;
     const buffers = transientBytes(job, fullestLayer, rows);
     const total = parameters + gradients + optimizer + activations + buffers;
     return { stage, parameters, gradients, optimizer, activations, buffers, total, fullestLayer };

@@ -5,9 +5,9 @@
  * projection → combine. Left out: router, permutation, gate weights, shared experts, attention, recomputation, and
  * any overlap of communication with compute.
  */
-import { allToAllSeconds, squareSide } from "./collectives.ts";
+import { allToAllSeconds, squareSide } from "./all-to-all.ts";
 import type { Device } from "./device.ts";
-import { type Gemm, groupedGemmSeconds, streamSeconds } from "./kernels.ts";
+import { ExpertKernels } from "./expert-kernels.ts";
 import type { Topology } from "./topology.ts";
 
 export interface Cluster {
@@ -57,7 +57,14 @@ export interface LayerTime {
  */
 export function priceMoeLayer(shape: MoeLayerShape, traffic: LayerTraffic, cluster: Cluster): LayerTime {
   const devices = squareSide(traffic.vectors);
-  const computeSeconds = loadsByDevice(traffic, devices).map((loads) => expertSeconds(loads, shape, cluster.device));
+  const kernels = new ExpertKernels({
+    ...shape,
+    device: cluster.device,
+    gated: true,
+    format: "bf16",
+    gradientTraffic: shape.bytesPerValue,
+  });
+  const computeSeconds = loadsByDevice(traffic, devices).map((own) => expertSeconds(kernels, own));
   const hottestComputeSeconds = Math.max(...computeSeconds);
   const meanComputeSeconds = computeSeconds.reduce((sum, each) => sum + each, 0) / devices;
   // The mean of equal times may round to a hair above them.
@@ -84,26 +91,16 @@ export function priceMoeLayer(shape: MoeLayerShape, traffic: LayerTraffic, clust
 /**
  * Seconds of all expert kernels of one device, forward and backward; 0 without assignments.
  * A product with a weight takes two in the backward pass: for its input and for the weight.
- * @param loads assignments of each of its experts
+ * @param own assignments of each of its experts
  */
-function expertSeconds(loads: readonly number[], shape: MoeLayerShape, device: Device): number {
-  const { hiddenSize, expertHiddenSize, bytesPerValue } = shape;
-  const gateAndUpSize = 2 * expertHiddenSize;
-  const grouped = (gemmOf: (tokens: number) => Gemm) => groupedGemmSeconds(loads.map(gemmOf), bytesPerValue, device);
-  const assignments = loads.reduce((sum, load) => sum + load, 0);
-  const gateAndUp = grouped((tokens) => ({ rows: tokens, columns: gateAndUpSize, depth: hiddenSize }));
-  const down = grouped((tokens) => ({ rows: tokens, columns: hiddenSize, depth: expertHiddenSize }));
-  const downInputGradient = grouped((tokens) => ({ rows: tokens, columns: expertHiddenSize, depth: hiddenSize }));
-  const downWeightGradient = grouped((tokens) => ({ rows: expertHiddenSize, columns: hiddenSize, depth: tokens }));
-  const gateAndUpInputGradient = grouped((tokens) => ({ rows: tokens, columns: hiddenSize, depth: gateAndUpSize }));
-  const gateAndUpWeightGradient = grouped((tokens) => ({ rows: hiddenSize, columns: gateAndUpSize, depth: tokens }));
-  // SwiGLU reads gate and up and writes their product; backward it also reads that gradient and writes two.
-  const swiglu = streamSeconds(3 * assignments * expertHiddenSize * bytesPerValue, device);
-  const swigluBackward = streamSeconds(5 * assignments * expertHiddenSize * bytesPerValue, device);
-  const forward = gateAndUp + swiglu + down;
-  const throughDown = downInputGradient + downWeightGradient;
-  const throughGateAndUp = gateAndUpInputGradient + gateAndUpWeightGradient;
-  return forward + throughDown + swigluBackward + throughGateAndUp;
+function expertSeconds(kernels: ExpertKernels, own: readonly number[]): number {
+  const sorted = new Float64Array(own.length);
+  const loads = kernels.sort(own, 0, sorted);
+  if (loads.rows === 0) return 0;
+  const forward = kernels.intoExperts(loads) + kernels.activation(loads) + kernels.outOfExperts(loads);
+  const throughDown = kernels.outOfExpertsBackward(loads) + kernels.outOfExpertsWeights(loads, sorted);
+  const throughUp = kernels.intoExpertsBackward(loads) + kernels.intoExpertsWeights(loads, sorted);
+  return forward + throughDown + kernels.activationBackward(loads) + throughUp;
 }
 
 /** @returns [D] the assignments of each expert that lies there */

@@ -1,10 +1,11 @@
 /** NVIDIA accelerators, for comparison; and an ideal device, for tests. */
-import type { Device } from "./device.ts";
+import { type Device, fp8, int8 } from "./device.ts";
 import { assumed, derived, measured, vendor } from "./sourced.ts";
 
 const SHEET = "NVIDIA data sheet, dense";
 const RECALLED = "NVIDIA data sheet from memory, not checked again";
 const MAMF = "stas00/ml-engineering (744d01e1), MAMF: best shape of a square search";
+const MAMF_FP8 = "stas00/ml-engineering (744d01e1), MAMF of H100 in fp8: 1402.6 of 1979 TFLOPS, best shape";
 const GUESS = "a guess; no measurement stands behind it";
 const MEMORY = "a guess near what stream benchmarks reach";
 const H800_ATTENTION =
@@ -40,7 +41,7 @@ export const nvidiaDevices = {
     title: "NVIDIA A100 80 GB SXM",
     headlineFlopsPerSecond: vendor(312e12, SHEET),
     peakFlopsPerSecond: vendor(312e12, SHEET),
-    eightBitFlopsPerSecond: vendor(624e12, SHEET),
+    eightBit: int8(vendor(624e12, SHEET)),
     cores: vendor(108, RECALLED),
     memoryBytes: vendor(80e9, SHEET),
     memoryBytesPerSecond: vendor(2.04e12, SHEET),
@@ -57,7 +58,7 @@ export const nvidiaDevices = {
     title: "NVIDIA H100 SXM",
     headlineFlopsPerSecond: vendor(989e12, SHEET),
     peakFlopsPerSecond: vendor(989e12, SHEET),
-    eightBitFlopsPerSecond: vendor(1979e12, SHEET),
+    eightBit: fp8(vendor(1979e12, SHEET), measured(0.709, MAMF_FP8)),
     cores: vendor(132, RECALLED),
     memoryBytes: vendor(80e9, SHEET),
     memoryBytesPerSecond: vendor(3.35e12, SHEET),
@@ -69,7 +70,7 @@ export const nvidiaDevices = {
     title: "NVIDIA H800 SXM",
     headlineFlopsPerSecond: vendor(989e12, SHEET),
     peakFlopsPerSecond: vendor(989e12, SHEET),
-    eightBitFlopsPerSecond: vendor(1979e12, SHEET),
+    eightBit: fp8(vendor(1979e12, SHEET), assumed(0.709, `${MAMF_FP8}; copied from the H100`)),
     cores: vendor(132, RECALLED),
     memoryBytes: vendor(80e9, SHEET),
     memoryBytesPerSecond: vendor(3.35e12, SHEET),
@@ -81,7 +82,7 @@ export const nvidiaDevices = {
     title: "NVIDIA H20",
     headlineFlopsPerSecond: vendor(148e12, RECALLED),
     peakFlopsPerSecond: vendor(148e12, RECALLED),
-    eightBitFlopsPerSecond: vendor(296e12, RECALLED),
+    eightBit: fp8(vendor(296e12, RECALLED), assumed(0.709, `${MAMF_FP8}; copied from the H100`)),
     cores: vendor(78, RECALLED),
     memoryBytes: vendor(96e9, RECALLED),
     memoryBytesPerSecond: vendor(4e12, RECALLED),

@@ -5,7 +5,7 @@
  * Micro-batches may be routed differently. Those that are routed alike share their chunks: `chunks[kind][position]`,
  * and the g-th micro-batch of a step is of kind g mod the number of kinds.
  */
-import { sendSeconds } from "./collectives.ts";
+import { sendSeconds } from "./gather.ts";
 import { commonLevel } from "./group-span.ts";
 import type { Job } from "./job.ts";
 import { tokensOf } from "./layer-cost.ts";

@@ -68,7 +68,7 @@ export function profileOfLoads(
 }
 
 /** Picks in proportion to the weights; an expert that would be picked more than once by every token gives up the rest. */
-function spread(
+export function spread(
   weights: ArrayLike<number>,
   from: number,
   size: number,

@@ -6,8 +6,8 @@
  * gradients are reduced and the optimizer steps.
  */
 import { trainingFlopsPerToken } from "./architecture.ts";
-import { gatherSeconds } from "./collectives.ts";
-import { type Job, OPTIMIZER_BYTES, type Routing } from "./job.ts";
+import { gatherSeconds } from "./gather.ts";
+import type { Job, Routing } from "./job.ts";
 import { streamSeconds } from "./kernels.ts";
 import { LayerKernels } from "./layer-kernels.ts";
 import { type LayerPrice, LayerPrices, type LayerSeconds } from "./layer-price.ts";
@@ -92,7 +92,7 @@ export class StepModel {
     }
     let slowest = 0;
     let kinds: LayerSeconds[][] = [];
-    for (const block of this.prices.blocks(routing)) {
+    for (const block of this.prices.distinctBlocks(routing)) {
       const own = this.kindsOf(routing, (kind) => this.prices.layerSeconds(block, routing, kind));
       const seconds = this.plan.quickSeconds(own);
       if (seconds > slowest) [slowest, kinds] = [seconds, own];
@@ -104,7 +104,7 @@ export class StepModel {
   /** The slowest pipeline in full. */
   price(routing: Routing, { events }: PriceOptions): StepPrice {
     const { job, plan } = this;
-    const pipelines = this.prices.blocks(routing).map((block) => {
+    const pipelines = this.prices.distinctBlocks(routing).map((block) => {
       const layers = this.kindsOf(routing, (kind) => this.prices.layers(block, routing, kind));
       const chunks = layers.map((own, kind) => this.chunks(own, block, routing, kind));
       return { layers, chunks, ...plan.closedForm(chunks) };
@@ -195,7 +195,7 @@ function meanSplit(stages: readonly StepSplit[]): StepSplit {
 
 /** Reduces gradients, steps AdamW and gathers parameters, on the stage where that takes longest. */
 function tailOf(job: Job, spans: LayoutSpans, { parameters }: StagePlacement): Parts {
-  const { layout, topology, device, bytesPerGradient, bytesPerValue, overlap } = job;
+  const { layout, topology, device, bytesPerGradient, bytesPerValue, bytesPerState, overlap } = job;
   let longest = noParts;
   for (const { dense, expert } of parameters) {
     const reduce = (count: number, span: LayoutSpans["data"]) =>
@@ -206,7 +206,10 @@ function tailOf(job: Job, spans: LayoutSpans, { parameters }: StagePlacement): P
       layout.distributedOptimizer ? span.units.reduce((product, units) => product * units, 1) : 1;
     const updated = dense / copies(spans.data) + expert / copies(spans.expertData);
     // Reads gradient, weight and moments; writes weight and moments, and the weight as the model uses it.
-    const compute = streamSeconds(updated * (bytesPerGradient + 2 * OPTIMIZER_BYTES + bytesPerValue), device);
+    const stepping = streamSeconds(updated * (bytesPerGradient + 2 * bytesPerState + bytesPerValue), device);
+    // States that live with the host come in while others go out.
+    const swapping = (updated * bytesPerState) / (job.offloadBytesPerSecond ?? Number.POSITIVE_INFINITY);
+    const compute = Math.max(stepping, swapping);
     const hidden = overlap.data * communication;
     const parts = { ...noParts, compute, communication: communication - hidden, hidden };
     if (secondsOf(parts) > secondsOf(longest)) longest = parts;

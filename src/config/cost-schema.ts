@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import { architectures } from "../cluster/architectures.ts";
 import { devices } from "../cluster/devices.ts";
 import { dispatches, recomputations } from "../cluster/job.ts";
+import { formats } from "../cluster/kernels.ts";
 import { dimensions } from "../cluster/layout.ts";
 import { skews } from "../cluster/routing-profile.ts";
 import { schedules } from "../cluster/schedules.ts";
@@ -24,33 +25,50 @@ import {
 } from "./fields.ts";
 
 const own = <S extends z.core.$ZodType>(schema: S, help: string) => described(z.optional(schema), help);
-const ownCount = (help: string) => own(z.int().check(z.minimum(1), z.maximum(1e9)), help);
-const ownCountOrZero = (help: string) => own(z.int().check(z.minimum(0), z.maximum(1e9)), help);
-const ownPositive = (help: string) => own(z.number().check(z.gt(0)), help);
+const ownCount = (help: string, most = 1e9) => own(z.int().check(z.minimum(1), z.maximum(most)), help);
+const ownCountOrZero = (help: string, most = 1e9) => own(z.int().check(z.minimum(0), z.maximum(most)), help);
+/** Of a second; from one on, so that no time is beyond all numbers. */
+const rate = (help: string) => described(z.number().check(z.minimum(1)), help);
+const ownRate = (help: string) => own(rate(help), help);
 const share = (fallback: number, help: string) =>
   described(z._default(z.number().check(z.minimum(0), z.maximum(1)), fallback), help);
 const ownShare = (help: string) => own(z.number().check(z.gt(0), z.maximum(1)), help);
+const ownBytes = (help: string) => own(z.number().check(z.gt(0), z.maximum(8)), help);
 const source = described(z.string().check(z.minLength(1)), "where the numbers come from; shown with every result");
 
 const model = section(
   {
     preset: own(z.enum(keys(architectures)), "a published model; the keys beside it change it"),
     title: own(z.string(), "how reports call it"),
-    layers: ownCount("transformer layers, L"),
+    layers: ownCount("transformer layers, L", 10_000),
     denseLayers: ownCountOrZero("first layers without experts; all of them in a dense model"),
     hiddenSize: ownCount("width of the residual stream, H"),
     heads: ownCount("attention heads"),
     keyValueHeads: ownCount("heads of keys and values"),
     headSize: ownCount("width of a head"),
+    latent: own(
+      z.strictObject({
+        queryRank: countOrZero(0, "width that queries are compressed to; 0: they are not"),
+        keyValueRank: count(512, "width that keys and values are compressed to"),
+        plainSize: count(128, "part of a head without positions"),
+        rotarySize: count(64, "rotary part of a head"),
+        valueSize: count(128, "width of a head's value"),
+      }),
+      "multi-head latent attention, as DeepSeek-V2 introduced it; absent: that of the preset, else grouped queries",
+    ),
+    gated: own(z.boolean(), "feed-forward networks have a gate, as SwiGLU has; default: they do"),
     denseHiddenSize: ownCountOrZero("hidden width of the feed-forward network of dense layers"),
-    experts: ownCountOrZero("routed experts a layer, N; 0: a dense model"),
+    experts: ownCountOrZero("routed experts a layer, N; 0: a dense model", 65_536),
     topK: ownCountOrZero("experts chosen for a token, K"),
     groups: ownCount("expert groups, M; 1: ordinary top-k"),
+    limit: ownCountOrZero(
+      "group-limited routing: groups that a token may use, so that it travels to few nodes; 0: K/M experts of every group, as MoGE; default: that of the preset, else 0",
+    ),
     expertHiddenSize: ownCountOrZero("hidden width of one expert, F"),
     sharedHiddenSize: ownCountOrZero("hidden width of all shared experts together"),
     vocabulary: ownCount("tokens of the vocabulary"),
     tiedEmbedding: own(z.boolean(), "the embedding is the output head, too"),
-    predictionLayers: ownCountOrZero("modules for multi-token prediction"),
+    predictionLayers: ownCountOrZero("modules for multi-token prediction", 100),
   },
   "the model that is trained",
 );
@@ -58,12 +76,14 @@ const model = section(
 const customDevice = own(
   z.strictObject({
     title: own(z.string(), "how reports call it"),
-    peakFlopsPerSecond: ownPositive("bf16 peak of the matrix units"),
+    peakFlopsPerSecond: ownRate("bf16 peak of the matrix units"),
+    eightBitFlopsPerSecond: ownRate("their fp8 peak"),
     cores: ownCount("cores with a matrix unit each"),
-    memoryBytes: ownPositive("memory"),
-    memoryBytesPerSecond: ownPositive("bandwidth of the memory"),
+    memoryBytes: ownRate("bytes of memory"),
+    memoryBytesPerSecond: ownRate("bandwidth of the memory"),
     gemmEfficiency: ownShare("achieved share of the peak in products, on whole tiles"),
     groupedGemmEfficiency: ownShare("the same in grouped products"),
+    eightBitGemmEfficiency: ownShare("achieved share of the fp8 peak in products"),
     memoryEfficiency: ownShare("achieved share of the memory bandwidth"),
     attentionEfficiency: ownShare("achieved share of the peak in attention, forward"),
     matrixKernelSeconds: own(z.number().check(z.minimum(0)), "what every product costs besides its work"),
@@ -88,7 +108,7 @@ const customTopology = own(
               "how units are joined",
             ),
             port: own(z.string(), "levels with the same port share its lanes; default: a port of its own"),
-            bytesPerSecond: described(z.number().check(z.gt(0)), "line rate out of one device, in one direction"),
+            bytesPerSecond: rate("line rate out of one device, in one direction"),
             efficiency: described(z._default(z.number().check(z.gt(0), z.maximum(1)), 0.7), "achieved share of it"),
             latencySeconds: notNegative(2e-6, "latency of a message"),
           }),
@@ -105,7 +125,7 @@ const customTopology = own(
 
 const cluster = section(
   {
-    devices: count(8, "devices of the job"),
+    devices: count(8, "devices of the job", 1e7),
     device: choice(devices, "ascend-910b2", "device preset"),
     customDevice,
     topology: choice(topologies, "a2-8xhccs-roce", "link preset"),
@@ -145,7 +165,7 @@ const layout = section(
     expertTensor: count(1, "devices that share the matrices of an expert"),
     sequenceParallel: flag(true, "norms and residuals split over the tensor-parallel devices"),
     schedule: choice(schedules, "1f1b", "order of work in the pipeline"),
-    paddingLayers: countOrZero(0, "layers that do nothing, appended so that stages are of one size"),
+    paddingLayers: countOrZero(0, "layers that do nothing, appended so that stages are of one size", 10_000),
     order: described(
       z._default(z.array(z.enum(keys(dimensions))), ["tensor", "context", "data", "pipeline"]),
       "dimensions from the innermost outwards: how ranks are laid on the topology",
@@ -163,7 +183,11 @@ const batch = section(
   {
     sequence: count(4096, "tokens a sequence"),
     microBatch: count(1, "sequences of a micro-batch"),
-    globalBatch: count(256, "sequences of a step"),
+    globalBatch: ownCount("sequences of a step; default: 256"),
+    globalTokens: ownCount("instead of globalBatch: tokens of a step"),
+    accumulation: ownCount(
+      "instead of globalBatch: micro-batches of a replica in a step, over which gradients accumulate",
+    ),
   },
   "what a step trains on",
 );
@@ -220,8 +244,22 @@ export const costSchema = z.strictObject({
   dispatch: choice(dispatches, "all-to-all", "how tokens reach their experts"),
   deduplicate: flag(false, "a token travels once to each device, not once for each expert"),
   overlap,
+  products: choice(formats, "bf16", "number format of products with weights, router and output head excepted"),
   bytesPerValue: count(2, "of weights and activations; 2 is bf16", 8),
+  bytesPerDispatched: ownBytes("of a value on its way to the experts; default: bytesPerValue; 1 with DeepSeek-V3"),
+  bytesPerKept: ownBytes("of what products keep of their inputs for the backward pass; default: bytesPerValue"),
   bytesPerGradient: count(4, "of gradients as they are accumulated and reduced", 8),
+  bytesPerState: described(
+    z._default(z.number().check(z.minimum(0), z.maximum(64)), 12),
+    "that the optimizer keeps for a parameter; 12: AdamW with a weight and two moments in single precision",
+  ),
+  offload: own(
+    z.strictObject({
+      bytesPerSecond: rate("of the link to the host's memory, in one direction"),
+      source,
+    }),
+    "optimizer states live in the host's memory and pass through the device when it steps",
+  ),
 });
 
 export type CostConfig = z.infer<typeof costSchema>;

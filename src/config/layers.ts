@@ -32,10 +32,10 @@ export function fileLayer(text: string, file: string): Layer {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
-  if (document.errors.length > 0) {
-    throw new ConfigError(
-      document.errors.map((error) => ({ where: at(error.pos[0]), key: "", message: `not YAML: ${error.message}` })),
-    );
+  // Of several the first is the mistake, and the others what it leads to.
+  const [error] = document.errors;
+  if (error !== undefined) {
+    throw new ConfigError([{ where: at(error.pos[0]), key: "", message: `not YAML: ${error.message}` }]);
   }
   if (!isMap(document.contents)) {
     const message = "expected keys and values, such as `name: quickstart`";

@@ -1,7 +1,7 @@
 /** The bytes that a step moves, for a terminal and as CSV. SIMULATED. */
+import { commonLevel } from "../cluster/group-span.ts";
 import type { Job } from "../cluster/job.ts";
-import { layoutSpans } from "../cluster/layout.ts";
-import { expertGroup, levelOfPair, type Purpose, purposes, type Traffic } from "../cluster/traffic.ts";
+import { type Purpose, purposes, type Traffic } from "../cluster/traffic.ts";
 import { csvText } from "./csv-text.ts";
 
 const gigabytes = (bytes: number) => (bytes === 0 ? "-" : (bytes / 1e9).toPrecision(3));
@@ -19,17 +19,15 @@ export function linkTable({ links }: Traffic, { topology }: Job): string[][] {
   return [["links", ...used, ...hottest, "GB"], ...levels];
 }
 
-/** Every pair of the expert-parallel group that holds the first device of each stage. */
-export function pairCsv({ pairs }: Traffic, job: Job): string {
-  const { expert } = layoutSpans(job.layout, job.topology);
-  const rows = pairs.flatMap((matrix, stage) => {
-    const devices = expertGroup(job, stage);
-    const side = devices.length;
-    return Array.from(matrix, (bytes, i) => {
-      const [from, to] = [Math.floor(i / side), i % side];
-      if (from === to) return [];
-      return [[stage, devices[from]!, devices[to]!, job.topology.levels[levelOfPair(expert, from, to)]!.title, bytes]];
-    }).flat();
-  });
-  return csvText([["stage", "from_device", "to_device", "links", "simulated_bytes"], ...rows]);
+/** A row for each pair of devices and purpose. */
+export function pairCsv(traffic: Traffic, { topology }: Job): string {
+  const rows = Array.from(traffic.pairs(), ({ purpose, stage, from, to, bytes }) => [
+    stage,
+    purpose,
+    from,
+    to,
+    topology.levels[commonLevel(from, to, topology)]!.title,
+    bytes,
+  ]);
+  return csvText([["stage", "purpose", "from_device", "to_device", "links", "simulated_bytes"], ...rows]);
 }

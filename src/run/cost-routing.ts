@@ -2,15 +2,11 @@
 
 import type { Routing } from "../cluster/job.ts";
 import type { Layout } from "../cluster/layout.ts";
-import { profileOfLoads } from "../cluster/routing-profile.ts";
-import {
-  type CostJob,
-  distinctMicroBatches,
-  isSynthetic,
-  layeredRouting,
-  syntheticRouting,
-} from "../config/cost-job.ts";
+import { profileOfModel } from "../cluster/limited-profile.ts";
+import { layeredRouting } from "../cluster/routings.ts";
+import type { CostJob } from "../config/cost-job.ts";
 import { ConfigError } from "../config/problem.ts";
+import { distinctMicroBatches, isSynthetic, syntheticRouting } from "../config/synthetic-routing.ts";
 import { trainRouting } from "../experiment/trained-routing.ts";
 import { openData } from "../host/open-data.ts";
 import { openEngine } from "../host/open-engine.ts";
@@ -78,11 +74,17 @@ function tableProfiles(file: string, variant: string | undefined, { model }: Cos
   const totals = [...loads].map(([layer, load]) => ({ layer, total: load.reduce((sum, each) => sum + each, 0) }));
   for (const { layer, total } of totals) {
     const wanted = byShare ? 1 : totals[0]!.total;
-    if (Math.abs(total - wanted) <= 1e-6 * wanted) continue;
+    if (Math.abs(total - wanted) <= 1e-6 * wanted && total > 0 && Number.isFinite(total)) continue;
     const of = byShare ? "1" : `the ${wanted} of layer ${totals[0]!.layer}`;
-    throw problem("routing.file", file, `the ${column} of layer ${layer} add up to ${total}, not to ${of}`);
+    const expected = Number.isFinite(total) && wanted > 0 ? `not to ${of}` : "which are no loads";
+    const what = byShare ? "shares" : "assignments";
+    throw problem(
+      "routing.file",
+      file,
+      `the ${what} of layer ${layer} add up to ${total}, ${expected}; correct the table`,
+    );
   }
-  return { title, profiles: [...loads.values()].map((load) => profileOfLoads(title, load, model.topK, model.groups)) };
+  return { title, profiles: [...loads.values()].map((load) => profileOfModel(title, load, model)) };
 }
 
 function selected(rows: CsvRow[], variant: string | undefined, file: string): CsvRow[] {
@@ -100,6 +102,7 @@ function selected(rows: CsvRow[], variant: string | undefined, file: string): Cs
 
 function loadsByLayer(rows: CsvRow[], column: string, experts: number, file: string): Map<number, Float64Array> {
   const loads = new Map<number, Float64Array>();
+  const seen = new Set<string>();
   for (const row of rows) {
     const [layer, expert, load] = [Number(row["layer"]), Number(row["expert"]), Number(row[column])];
     if (!(Number.isInteger(layer) && Number.isInteger(expert) && expert >= 0 && expert < experts)) {
@@ -110,6 +113,11 @@ function loadsByLayer(rows: CsvRow[], column: string, experts: number, file: str
       throw problem("routing.file", file, `layer ${layer}, expert ${expert}: ${column} "${row[column]}" is not a load`);
     }
     const own = loads.get(layer) ?? new Float64Array(experts);
+    const key = `${layer} ${expert}`;
+    if (seen.has(key)) {
+      throw problem("routing.file", file, `layer ${layer}, expert ${expert}: has two rows; leave one of them out`);
+    }
+    seen.add(key);
     own[expert] = load;
     loads.set(layer, own);
   }
@@ -132,7 +140,9 @@ async function trained(
   const { model, target, training } = chosen.config;
   for (const key of ["experts", "topK", "groups"] as const) {
     const wanted = job.model[key];
-    const stands = key === "groups" && wanted === 1 ? chosen.config.router.selection !== "moge" : model[key] === wanted;
+    const isMoge = chosen.config.router.selection === "moge";
+    const grouped = job.model.limit === undefined && wanted > 1;
+    const stands = key === "groups" && !grouped ? !isMoge : model[key] === wanted;
     if (stands) continue;
     throw problem(
       "routing.run",

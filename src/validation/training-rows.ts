@@ -9,6 +9,7 @@ import { type ArchitectureName, architectures } from "../cluster/architectures.t
 import { type DeviceName, devices } from "../cluster/devices.ts";
 import type { Job, Overlap, Recomputation, Routing } from "../cluster/job.ts";
 import type { Layout } from "../cluster/layout.ts";
+import { profileOfModel } from "../cluster/limited-profile.ts";
 import { defaultGrid, searchLayouts } from "../cluster/plan.ts";
 import { profileOfLoads, skewedWeights } from "../cluster/routing-profile.ts";
 import { StepModel } from "../cluster/step.ts";
@@ -33,6 +34,8 @@ interface Training {
   /** Of each chunk; undefined: all. */
   readonly recomputeLayers?: number;
   readonly overlap?: Partial<Overlap>;
+  /** What else differs from a plain run in bf16. */
+  readonly besides?: Partial<Job>;
   readonly tokensPerSecondPerDevice: number;
   readonly tolerance: Tolerance;
   readonly source: string;
@@ -105,6 +108,30 @@ const trainings: readonly Training[] = [
     tolerance: within(0.2),
     source: `${MSL}: TP2 DP8 MBS1 GBS128, half of the tensor communication taken as overlapped; a die is half a card`,
   },
+  {
+    target: 32,
+    model: "deepseek-v3",
+    device: "h800",
+    topology: "dgx-h800",
+    devices: 2048,
+    layout: { pipeline: 16, expert: 64, schedule: "dualpipe", paddingLayers: 3 },
+    sequence: 4096,
+    microBatch: 1,
+    globalBatch: 15_360,
+    recompute: "fine-grained",
+    overlap: { expert: 1 },
+    besides: {
+      dispatch: "streamed",
+      products: "fp8",
+      bytesPerDispatched: 1 + 4 / 128,
+      bytesPerKept: 1 + 4 / 128,
+      bytesPerState: 8,
+    },
+    tokensPerSecondPerDevice: 1e12 / (180_000 * 3600),
+    tolerance: within(0.3),
+    source:
+      "DeepSeek-V3, arXiv:2412.19437, sections 1, 3 and 4.2: 180,000 H800 hours for 1e12 tokens, on 2,048; micro-batch of one sequence taken",
+  },
 ];
 
 const plain = {
@@ -134,9 +161,14 @@ function jobOf(training: Training): Job {
     dispatch: "all-to-all",
     deduplicate: false,
     overlap: { tensor: 0, expert: 0, data: 0, slowdown: 0.25, ...training.overlap },
+    products: "bf16",
     bytesPerValue: 2,
+    bytesPerDispatched: 2,
+    bytesPerKept: 2,
     bytesPerGradient: 4,
+    bytesPerState: 12,
     speeds: new Map(),
+    ...training.besides,
   };
 }
 
@@ -155,7 +187,7 @@ function hotRank({ model }: Job, ranks: number): Routing {
     every: 1,
   } as const;
   const weights = skewedWeights(skew, randomStream(1, "validation"), model.experts, ranks, 0);
-  const profile = profileOfLoads("one rank at 1.30 of the mean", weights, model.topK, model.groups);
+  const profile = profileOfModel("one rank at 1.30 of the mean", weights, model);
   return { title: profile.title, blocks: 1, microBatches: 1, profile: () => profile };
 }
 

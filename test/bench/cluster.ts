@@ -38,8 +38,12 @@ const jobOf = (world: number): Job => ({
   dispatch: "all-to-all",
   deduplicate: false,
   overlap: { tensor: 0, expert: 0, data: 0, slowdown: 0.25 },
+  products: "bf16",
   bytesPerValue: 2,
+  bytesPerDispatched: 2,
+  bytesPerKept: 2,
   bytesPerGradient: 4,
+  bytesPerState: 12,
   speeds: new Map(),
 });
 

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import fc from "fast-check";
-import { allToAllSeconds } from "../../src/cluster/collectives.ts";
+import { allToAllSeconds, evenAllToAllSeconds, hierarchicalAllToAllSeconds } from "../../src/cluster/all-to-all.ts";
 import { topologies } from "../../src/cluster/topologies.ts";
 import { groupBytesPerSecond, type Level, type Topology } from "../../src/cluster/topology.ts";
 
@@ -126,5 +126,30 @@ describe("all-to-all", () => {
     expect(() => allToAllSeconds(new Float64Array(12), a2)).to.throw(RangeError, "12 numbers are not a square matrix");
     const tiny: Topology = { ...a2, levels: [hccs] };
     expect(() => allToAllSeconds(uniform(9, 1), tiny)).to.throw(RangeError, /9 devices, but .* has 8/);
+  });
+});
+
+describe("all-to-all in two stages", () => {
+  const a2 = topologies["a2-8xhccs-roce"];
+  const received = new Float64Array(16).fill(8e8);
+  const byNode = new Float64Array(2).fill(3.2e9);
+  // Each rank takes an eighth of what its node needs over RoCE, half of it from outside; then 7 links carry a share each.
+  const start = 10e-6 + 85e-6;
+  const between = start + 1.5e-6 + 3.2e9 / 8 / 2 / (0.7 * 25e9);
+  const within = start + 3 * 0.5e-6 + 8e8 / 8 / (0.7 * 28e9);
+
+  it("takes one after the other, or the longer of the two where nodes pass on what arrives", () => {
+    const span = { units: [8, 2] };
+    const seconds = (stages?: "side by side") => hierarchicalAllToAllSeconds(received, byNode, span, a2, stages);
+    expect(seconds()).to.be.closeTo(between + within, 1e-9);
+    expect(seconds("side by side")).to.be.closeTo(Math.max(between, within), 1e-9);
+  });
+
+  it("on one node is the plain one", () => {
+    const own = new Float64Array(8).fill(8e8);
+    const span = { units: [8, 1] };
+    expect(hierarchicalAllToAllSeconds(own, new Float64Array(1).fill(3e9), span, a2)).to.equal(
+      evenAllToAllSeconds(own, span, a2),
+    );
   });
 });

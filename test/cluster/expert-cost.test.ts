@@ -1,11 +1,12 @@
 import { expect } from "chai";
-import { allToAllSeconds, evenAllToAllSeconds } from "../../src/cluster/collectives.ts";
+import { allToAllSeconds, evenAllToAllSeconds } from "../../src/cluster/all-to-all.ts";
 import { ExpertCost } from "../../src/cluster/expert-cost.ts";
 import type { Job } from "../../src/cluster/job.ts";
-import { groupedGemmSeconds, streamSeconds } from "../../src/cluster/kernels.ts";
+import { streamSeconds } from "../../src/cluster/kernels.ts";
 import { layoutSpans } from "../../src/cluster/layout.ts";
 import { type SkewName, skews } from "../../src/cluster/routing-profile.ts";
 import { topologies } from "../../src/cluster/topologies.ts";
+import { groupedTwin } from "./grouped-gemm.ts";
 import { routingOf, smallJob } from "./small-job.ts";
 
 const costOf = (job: Job) => new ExpertCost(job, layoutSpans(job.layout, job.topology));
@@ -20,8 +21,9 @@ describe("the cost of experts", () => {
       const loads = Array.from(picks.subarray(16 * d, 16 * d + 16), (each) => Math.floor(each * cost.tokens + 0.5));
       const total = loads.reduce((sum, load) => sum + load, 0);
       const grouped = (columns: number, depth: number) =>
-        groupedGemmSeconds(
+        groupedTwin(
           loads.map((load) => ({ rows: load, columns, depth })),
+          2,
           2,
           device,
         );

@@ -1,8 +1,14 @@
 import { expect } from "chai";
+import { countParameters } from "../../src/cluster/architecture.ts";
 import { architectures } from "../../src/cluster/architectures.ts";
+import { type Device, fp8 } from "../../src/cluster/device.ts";
 import { devices } from "../../src/cluster/devices.ts";
 import type { Job, Routing } from "../../src/cluster/job.ts";
+import { LayerKernels } from "../../src/cluster/layer-kernels.ts";
+import { layoutSpans } from "../../src/cluster/layout.ts";
+import { layerActivations } from "../../src/cluster/memory.ts";
 import { skews } from "../../src/cluster/routing-profile.ts";
+import { assumed } from "../../src/cluster/sourced.ts";
 import { priceStep, StepModel } from "../../src/cluster/step.ts";
 import { topologies } from "../../src/cluster/topologies.ts";
 import { plainLayout, routingOf, smallJob } from "./small-job.ts";
@@ -122,28 +128,67 @@ describe("the price of a step", () => {
     expect(free.split.hottestWait).to.be.greaterThan(10 * grouped.split.hottestWait);
   });
 
+  const free = {
+    ...topologies.ideal,
+    levels: topologies.ideal.levels.map((level) => ({
+      ...level,
+      bytesPerSecond: { ...level.bytesPerSecond, value: 1e30 },
+    })),
+  };
+  const plain = layout({ pipeline: 1, data: 8, expert: 1 });
+  const dense: Job = {
+    ...plain,
+    model: architectures["llama2-7b"],
+    device: devices.ideal,
+    topology: free,
+    batch: { ...plain.batch, globalBatch: 8 },
+  };
+  const noExperts = routingOf({}, { ...dense, model: { ...dense.model, experts: 1, topK: 1 } });
+
   it("takes the FLOP of an ideal device over its peak, with nothing else to wait for", () => {
-    const job = layout({ pipeline: 1, data: 8, expert: 1 });
-    const dense: Job = {
-      ...job,
-      model: architectures["llama2-7b"],
-      device: devices.ideal,
-      batch: { ...job.batch, globalBatch: 8 },
-    };
-    const free = {
-      ...topologies.ideal,
-      levels: topologies.ideal.levels.map((level) => ({
-        ...level,
-        bytesPerSecond: { ...level.bytesPerSecond, value: 1e30 },
-      })),
-    };
-    const { utilisation } = priceStep(
-      { ...dense, topology: free },
-      routingOf({}, { ...dense, model: { ...dense.model, experts: 1, topK: 1 } }),
-      { events: true },
-    );
+    const { utilisation } = priceStep(dense, noExperts, { events: true });
     // Attention backward does five products for every two forward, half a pass more than is counted.
     expect(utilisation).to.be.within(0.97, 1.0001);
+  });
+
+  it("in fp8 halves the seconds of products with weights, and of nothing else", () => {
+    const twice = assumed(2e14, "twice the peak of the ideal device");
+    const device: Device = { ...devices.ideal, eightBit: fp8(twice, assumed(1, "a test")) };
+    const of = (products: "bf16" | "fp8") => priceStep({ ...dense, device, products }, noExperts, { events: true });
+    // Of 32 layers, 3 passes, 2 FLOP; the output head stays in 16 bits.
+    const weights = 32 * (4 * 4096 ** 2 + 3 * 4096 * 11_008);
+    const saved = (3 * 2 * 4096 * weights) / 1e14 / 2;
+    expect(of("bf16").seconds - of("fp8").seconds).to.be.closeTo(saved, 1e-9 * saved);
+  });
+
+  it("without a gate has two matrices a network, in FLOP and in seconds", () => {
+    const ungated = { ...dense, model: { ...dense.model, gated: false } };
+    const price = (job: Job) => priceStep(job, noExperts, { events: true });
+    const saved = (3 * 2 * 4096 * 32 * 4096 * 11_008) / 1e14;
+    expect(price(dense).seconds - price(ungated).seconds).to.be.closeTo(saved, 1e-9 * saved);
+    const parameters = (job: Job) => countParameters(job.model).total;
+    expect(parameters(dense) - parameters(ungated)).to.equal(32 * 4096 * 11_008);
+  });
+
+  it("sends what leaves for the experts in as many bytes as it is told to, and what returns in full", () => {
+    const two = layout({ pipeline: 1, data: 16, expert: 16 });
+    const { experts } = new LayerKernels(two, layoutSpans(two.layout, two.topology));
+    const profile = routingOf({}, two).profile(0, 0, 0);
+    const whole = experts!.evaluate(profile);
+    const job = { ...two, bytesPerDispatched: 1 };
+    const half = new LayerKernels(job, layoutSpans(two.layout, two.topology)).experts!.evaluate(profile);
+    expect(half.combine).to.equal(whole.combine);
+    // All but starts and latencies is bytes: RoCE, 8 of 16 parts of 4096 tokens · 8 experts · 2048 values.
+    const bytes = (8 / 16) * 4096 * 8 * 2048;
+    expect(whole.dispatch - half.dispatch).to.be.closeTo(bytes / (0.7 * 25e9), 1e-12);
+  });
+
+  it("waits for the host where states pass through its link, and needs no memory for them", () => {
+    const price = (job: Job) => priceStep(job, noExperts, { events: true });
+    const slow = { ...dense, offloadBytesPerSecond: 1e9 };
+    expect(price(slow).tail.compute).to.equal((12 * 6_738_415_616) / 8 / 1e9);
+    expect(price({ ...dense, offloadBytesPerSecond: 1e30 }).seconds).to.equal(price(dense).seconds);
+    expect(price(slow).memory[0]!.optimizer).to.equal(0);
   });
 });
 
@@ -234,5 +279,20 @@ describe("memory", () => {
     expect(bytes[1]).to.be.greaterThan(bytes[2]!);
     expect(total(smallJob, routingOf({ kind: "hot-rank", factor: 3 }, smallJob))).to.be.greaterThan(total(smallJob));
     expect(total(within({ batch: { ...smallJob.batch, microBatch: 2 } }))).to.be.greaterThan(total(smallJob));
+  });
+
+  it("keeps inputs of products in as many bytes as it is told to: outputs of norms, what comes up, what goes down", () => {
+    const of = (change: Partial<Job>) => layerActivations({ ...smallJob, ...change }, 0, 1000);
+    const kept = 4096 * 2 * 2048 + 1000 * (3 * 768 + 2048);
+    expect(of({}) - of({ bytesPerKept: 1 })).to.equal(kept);
+  });
+
+  it("with fine-grained recomputation keeps neither queries, keys and values of latent attention nor experts' results", () => {
+    const deepseek = within({ model: architectures["deepseek-v3"] });
+    const of = (recompute: Job["recompute"]) => layerActivations({ ...deepseek, recompute }, 3, 1000);
+    const latent = 4096 * (1536 + 512 + 64);
+    const heads = 4096 * 128 * (2 * 192 + 128);
+    const gone = 2 * 4096 * 7168 + latent + heads + (4096 + 1000) * 2048 + 1000 * 7168;
+    expect(of("none") - of("fine-grained")).to.equal(2 * gone);
   });
 });

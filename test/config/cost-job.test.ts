@@ -31,6 +31,34 @@ describe("a cost config", () => {
     expect(job.model.layers).to.equal(48);
   });
 
+  it("takes the batch in tokens, or in micro-batches of a replica", () => {
+    const noBatch = good.replace("batch: { globalBatch: 64 }\n", "");
+    expect(resolve(noBatch).job.batch.globalBatch).to.equal(256);
+    expect(resolve(noBatch, "batch.globalTokens=524288").job.batch.globalBatch).to.equal(128);
+    expect(resolve(noBatch, "batch.accumulation=4", "batch.microBatch=2").job.batch.globalBatch).to.equal(4 * 2 * 8);
+    expect(problemsOf(noBatch, "batch.globalTokens=5000")).to.match(
+      /5000 tokens do not divide evenly by sequences of 4096/,
+    );
+  });
+
+  it("turns a group-limited preset into a grouped one, and latent attention into its own", () => {
+    const deepseek = ["model.preset=deepseek-v3", "layout.paddingLayers=1"];
+    expect(resolve(good, ...deepseek).job.model).to.include({ groups: 8, limit: 4 });
+    const grouped = resolve(good, ...deepseek, "model.limit=0", "layout.spreadGroups=true").job.model;
+    expect(grouped).to.include({ groups: 8 });
+    expect(grouped).to.not.have.property("limit");
+    const own = resolve(good, "model.latent={keyValueRank: 256}", "model.heads=16").job.model.attention;
+    expect(own).to.deep.equal({
+      kind: "latent",
+      heads: 16,
+      queryRank: 0,
+      keyValueRank: 256,
+      plainSize: 128,
+      rotarySize: 64,
+      valueSize: 128,
+    });
+  });
+
   it("takes numbers of its own for model, device and links, with their source", () => {
     const { job } = resolve(
       good,
@@ -62,7 +90,7 @@ describe("a cost config", () => {
     ["data that does not fit", /data 3 = 6 devices, but cluster\.devices is 16/, "layout.data=3"],
     [
       "more devices for experts than experts",
-      /layout\.expert: 256 expert-parallel devices are more than the 128 experts/,
+      /^--set layout\.expert=256 layout\.expert: 256 expert-parallel devices are more than the 128 experts; take at most 128$/,
       "layout.expert=256",
     ],
     ["experts that do not divide", /128 experts do not divide evenly by 7 devices/, "layout.expert=7"],
@@ -93,7 +121,7 @@ describe("a cost config", () => {
     ],
     [
       "negative bandwidth",
-      /bytesPerSecond: expected more than 0, got -1/,
+      /bytesPerSecond: expected at least 1, got -1/,
       "cluster.customTopology={levels: [{title: a, size: 16, bytesPerSecond: -1}], source: me}",
     ],
     [
@@ -119,9 +147,47 @@ describe("a cost config", () => {
     ],
     [
       "heads of latent attention",
-      /only the number of heads can be changed/,
+      /model\.keyValueHeads: latent attention has neither heads of keys and values nor one width of a head; see model\.latent/,
       "model.preset=deepseek-v3",
       "model.headSize=64",
+    ],
+    [
+      "8-bit training on integers",
+      /products: Ascend 910B3 cannot: its 8-bit products are of integers; say bf16/,
+      "products=fp8",
+    ],
+    [
+      "more groups of a token than groups",
+      /model\.limit: limit 5 of 4 groups: expected at most 4/,
+      "model.groups=4",
+      "model.limit=5",
+    ],
+    [
+      "groups too small for a token's experts",
+      /limit 1 of 32 groups: .* and topK 8 experts between one a group and the 4 in them/,
+      "model.groups=32",
+      "model.limit=1",
+    ],
+    [
+      "a batch said twice",
+      /batch\.globalBatch: globalBatch 64 and accumulation 8 say the same thing; give one of them/,
+      "batch.accumulation=8",
+    ],
+    [
+      "more layers than anybody has",
+      /model\.layers: expected at most 10000, got 1000000000$/,
+      "model.layers=1000000000",
+    ],
+    [
+      "a batch beyond all numbers",
+      /^--set \S+ batch\.globalBatch: expected at most 1000000000, got 1e\+99$/,
+      "batch.globalBatch=1e99",
+    ],
+    ["a batch that is no number", /batch\.globalBatch: expected a number, got NaN/, "batch.globalBatch=.nan"],
+    [
+      "more micro-batches than can be played",
+      /8388608 micro-batches through 2 chunks are too many to play; take at most 1000000 of both/,
+      "batch.globalBatch=67108864",
     ],
     ["overlap above 1", /overlap\.expert: expected at most 1, got 2/, "overlap.expert=2"],
   ];
@@ -129,7 +195,8 @@ describe("a cost config", () => {
     it(`refuses ${what} in one line`, () => {
       const problems = problemsOf(good, ...sets);
       expect(problems).to.match(message);
-      expect(problems.split("\n").length).to.be.at.most(2);
+      // A line a problem: a number may go together with neither of two others.
+      expect(problems.split("\n").length, problems).to.be.at.most(what.endsWith("do not divide") ? 2 : 1);
     });
   }
 

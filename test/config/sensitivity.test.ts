@@ -2,7 +2,8 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { priceStep } from "../../src/cluster/step.ts";
-import { isSynthetic, resolveCost, syntheticRouting } from "../../src/config/cost-job.ts";
+import { resolveCost } from "../../src/config/cost-job.ts";
+import { isSynthetic, syntheticRouting } from "../../src/config/synthetic-routing.ts";
 import { goodput } from "../../src/output/cost-report.ts";
 
 const base = `
@@ -10,7 +11,6 @@ name: base
 model: { preset: qwen3-30b-a3b, layers: 8, denseLayers: 2, denseHiddenSize: 6144, sharedHiddenSize: 768, predictionLayers: 1 }
 cluster: { devices: 32, device: ascend-910b3 }
 layout: { pipeline: 2, expert: 16 }
-batch: { globalBatch: 128 }
 routing: { kind: hot-rank, factor: 1.5 }
 `;
 
@@ -84,10 +84,24 @@ const cases: readonly Case[] = [
   set("model.heads", "slower", "32", "64"),
   set("model.keyValueHeads", "slower", "4", "8"),
   set("model.headSize", "slower", "128", "256"),
+  ...(
+    [
+      ["queryRank", "256", "1024"],
+      ["keyValueRank", "128", "512"],
+      ["plainSize", "64", "128"],
+      ["rotarySize", "64", "128"],
+      ["valueSize", "64", "128"],
+    ] as const
+  ).map(([key, from, to]): Case => {
+    const latent = (value: string) => `model.latent={${key}: ${value}}`;
+    return [`model.latent.${key}`, "slower", latent(from), latent(to)];
+  }),
+  set("model.gated", "slower", "false", "true"),
   set("model.denseHiddenSize", "slower", "6144", "12288"),
   set("model.experts", "changes", "128", "64"),
   set("model.topK", "slower", "4", "8"),
   set("model.groups", "changes", "1", "8", "layout.spreadGroups=true"),
+  set("model.limit", "slower", "1", "4", "model.groups=4", "dispatch=hierarchical"),
   set("model.expertHiddenSize", "slower", "768", "1536"),
   set("model.sharedHiddenSize", "slower", "768", "1536"),
   set("model.vocabulary", "slower", "50000", "150000"),
@@ -99,6 +113,20 @@ const cases: readonly Case[] = [
   // It decides whether the job fits, not how long it takes.
   deviceCase("memoryBytes", "same", "6.4e10", "3.2e10"),
   deviceCase("peakFlopsPerSecond", "faster", "2.0e14", "4.0e14"),
+  [
+    "cluster.customDevice.eightBitFlopsPerSecond",
+    "faster",
+    device("eightBitFlopsPerSecond")("6.0e14"),
+    device("eightBitFlopsPerSecond")("8.0e14"),
+    "products=fp8",
+  ],
+  [
+    "cluster.customDevice.eightBitGemmEfficiency",
+    "faster",
+    device("eightBitGemmEfficiency")("0.5").replace("{", "{eightBitFlopsPerSecond: 6.0e14, "),
+    device("eightBitGemmEfficiency")("0.9").replace("{", "{eightBitFlopsPerSecond: 6.0e14, "),
+    "products=fp8",
+  ],
   deviceCase("cores", "changes", "20", "24"),
   deviceCase("memoryBytesPerSecond", "faster", "1.0e12", "2.0e12"),
   deviceCase("gemmEfficiency", "faster", "0.5", "0.9"),
@@ -160,6 +188,8 @@ const cases: readonly Case[] = [
   set("batch.sequence", "slower", "2048", "4096"),
   set("batch.microBatch", "changes", "1", "2"),
   set("batch.globalBatch", "slower", "128", "256"),
+  set("batch.globalTokens", "slower", "524288", "1048576"),
+  set("batch.accumulation", "slower", "4", "8"),
   set("routing.kind", "slower", "uniform", "hot-rank"),
   set("routing.exponent", "slower", "0.2", "1", zipf),
   set("routing.sigma", "slower", "0.2", "1", "routing.kind=log-normal"),
@@ -172,13 +202,33 @@ const cases: readonly Case[] = [
   set("recomputeLayers", "slower", "1", "3", "recompute=full"),
   set("dispatch", "changes", "all-to-all", "hierarchical"),
   set("dispatch", "changes", "all-to-all", "all-gather"),
+  set("dispatch", "faster", "hierarchical", "streamed"),
   set("deduplicate", "faster", "false", "true"),
   set("overlap.tensor", "faster", "0", "0.5", "layout.tensor=2"),
   set("overlap.expert", "faster", "0", "0.5"),
   set("overlap.data", "faster", "0", "0.5"),
   set("overlap.slowdown", "slower", "0.1", "0.5", "overlap.expert=0.5"),
+  set("products", "faster", "bf16", "fp8", "cluster.device=ascend-950pr"),
   set("bytesPerValue", "slower", "2", "4"),
+  set("bytesPerDispatched", "slower", "1", "2"),
+  // It decides whether the job fits, not how long it takes.
+  set("bytesPerKept", "same", "1", "2"),
   set("bytesPerGradient", "slower", "2", "4"),
+  set("bytesPerState", "slower", "8", "12"),
+  ...(["5.0e9", "1.0e9"] as const).map(
+    (to): Case => [
+      "offload.bytesPerSecond",
+      "slower",
+      "offload={bytesPerSecond: 1.0e10, source: a test}",
+      `offload={bytesPerSecond: ${to}, source: a test}`,
+    ],
+  ),
+  [
+    "offload.source",
+    "same",
+    "offload={bytesPerSecond: 1.0e10, source: a test}",
+    "offload={bytesPerSecond: 1.0e10, source: other}",
+  ],
 ];
 
 /** Inputs that are read before a job is made: files and runs, tested with the command. */

@@ -1,11 +1,12 @@
 /**
- * Seconds of collective operations between the devices of a topology.
+ * Seconds of all-to-alls between the devices of a topology.
  *
  * SIMULATED figures: latency and bandwidth (α-β) with whoever has most to do deciding, a static cost for every
  * collective, and a dearer start for messages large enough to take the bulk protocol. Congestion between groups that
  * share links is not modelled: links beyond a server are taken to be non-blocking.
  */
 import type { GroupSpan } from "./group-span.ts";
+import { ceilingOfLog2, PortClock } from "./ports.ts";
 import { allToAllShareOf, groupBytesPerSecond, type Topology } from "./topology.ts";
 
 /**
@@ -134,7 +135,7 @@ function mostSentWithin(received: Float64Array, bytesEach: number, inner: number
 
 /**
  * An all-to-all in two stages: every token crosses once to each node that needs it, to the rank of its own place
- * there, which then fans it out inside. The stages follow one another.
+ * there, which then fans it out inside.
  * @param received [D] bytes that each rank needs
  * @param receivedByNode [nodes] bytes of distinct tokens that each node needs; the nodes in the order of the ranks
  */
@@ -143,6 +144,7 @@ export function hierarchicalAllToAllSeconds(
   receivedByNode: Float64Array,
   span: GroupSpan,
   topology: Topology,
+  stages: "one after the other" | "side by side" = "one after the other",
 ): number {
   const nodes = receivedByNode.length;
   const perNode = received.length / nodes;
@@ -160,7 +162,7 @@ export function hierarchicalAllToAllSeconds(
     const own = received.subarray(node * perNode, (node + 1) * perNode);
     within = Math.max(within, evenAllToAllSeconds(own, { units: innermost }, topology));
   }
-  return between + within;
+  return stages === "side by side" ? Math.max(between, within) : between + within;
 }
 
 /** How the ranks of one node lie on the levels: the innermost levels up to `perNode` ranks. */
@@ -171,96 +173,6 @@ function innerUnits({ units }: GroupSpan, perNode: number): number[] {
     left = Math.max(1, left / taken);
     return taken;
   });
-}
-
-/**
- * Seconds of an all-gather, or of the reduce-scatter that undoes it: the cheaper of two ways.
- * Direct: everyone sends its part to each peer, ports in parallel. By levels: the parts are first gathered between
- * the outer units and then inside, so that (g − 1)/g · bytes / (devices of the inner levels) cross a level of g units.
- * @param bytes of the whole, gathered; each of the n devices holds an n-th
- */
-export const gatherSeconds = (bytes: number, span: GroupSpan, topology: Topology): number =>
-  gather(bytes, span, topology).seconds;
-
-/** Bytes that one device sends over each level in it. @returns [levels] */
-export const gatherBytes = (bytes: number, span: GroupSpan, topology: Topology): readonly number[] =>
-  gather(bytes, span, topology).sent;
-
-function gather(bytes: number, span: GroupSpan, topology: Topology): { seconds: number; sent: readonly number[] } {
-  const devices = span.units.reduce((product, units) => product * units, 1);
-  const sentDirectly = new Array<number>(span.units.length).fill(0);
-  if (devices === 1 || bytes === 0) return { seconds: 0, sent: sentDirectly };
-  const sentByLevels = sentDirectly.slice();
-  const direct = new PortClock(topology);
-  let byLevels = 0;
-  let inner = 1;
-  for (let l = 0; l < span.units.length; l++) {
-    const units = span.units[l]!;
-    if (units === 1) continue;
-    const level = topology.levels[l]!;
-    const rate = groupBytesPerSecond(level, units) * level.efficiency.value * topology.gatherShare.value;
-    const latency = ceilingOfLog2(units) * level.latencySeconds.value;
-    sentByLevels[l] = (((units - 1) / units) * bytes) / inner;
-    sentDirectly[l] = (units - 1) * inner * (bytes / devices);
-    byLevels += latency + sentByLevels[l]! / rate;
-    direct.add(level.port, latency + sentDirectly[l]! / rate);
-    inner *= units;
-  }
-  const starts = direct.startSeconds(bytes / devices);
-  const directly = direct.busiestSeconds();
-  const isDirect = directly <= byLevels;
-  return { seconds: starts + (isDirect ? directly : byLevels), sent: isDirect ? sentDirectly : sentByLevels };
-}
-
-/** A reduce-scatter and the all-gather after it. */
-export const allReduceSeconds = (bytes: number, span: GroupSpan, topology: Topology): number =>
-  2 * gatherSeconds(bytes, span, topology);
-
-/** Seconds of a message to a device that shares level `level` and none further in. */
-export function sendSeconds(bytes: number, level: number, { levels }: Topology): number {
-  const { bytesPerSecond, efficiency, latencySeconds } = levels[level]!;
-  const rate = groupBytesPerSecond(levels[level]!, 2) * efficiency.value;
-  return bytes === 0 || bytesPerSecond.value === 0 ? 0 : latencySeconds.value + bytes / rate;
-}
-
-/** Adds up what goes through each port; ports run side by side, and the busiest decides. */
-class PortClock {
-  private readonly topology: Topology;
-  private readonly names: string[] = [];
-  private readonly busy: number[] = [];
-
-  constructor(topology: Topology) {
-    this.topology = topology;
-  }
-
-  reset(): void {
-    this.busy.fill(0);
-  }
-
-  add(port: string, seconds: number): void {
-    const at = this.names.indexOf(port);
-    if (at >= 0) this.busy[at] = this.busy[at]! + seconds;
-    else {
-      this.names.push(port);
-      this.busy.push(seconds);
-    }
-  }
-
-  busiestSeconds(): number {
-    let most = 0;
-    for (const seconds of this.busy) most = Math.max(most, seconds);
-    return most;
-  }
-
-  /** @param pairBytes largest message between two devices */
-  startSeconds(pairBytes: number): number {
-    const { collectiveSeconds, bulk } = this.topology;
-    return collectiveSeconds.value + (pairBytes >= bulk.fromBytes.value ? bulk.startSeconds.value : 0);
-  }
-
-  seconds(pairBytes: number): number {
-    return this.names.length === 0 ? 0 : this.startSeconds(pairBytes) + this.busiestSeconds();
-  }
 }
 
 /** D of a matrix [D, D]. @throws RangeError if it is not square */
@@ -293,10 +205,4 @@ function busiestBytes(
     }
   }
   return { link, endpoint: Math.max(0, ...sent, ...received) };
-}
-
-function ceilingOfLog2(count: number): number {
-  let steps = 0;
-  for (let reached = 1; reached < count; reached *= 2) steps++;
-  return steps;
 }
