@@ -74,7 +74,7 @@ export const experiment: Experiment<{ seed: number; steps: number }, FanOutTable
   name: "fan-out",
   title: "Balance gained against bytes moved",
   question:
-    "MoGE sends every token to every device. Does the balance that it gains pay for that, and how are tokens sent best?",
+    "On as many devices as groups MoGE sends every token to all of them. Does the balance that it gains pay for that, and how are tokens sent best?",
   defaults: { seed: 1, steps: 300 },
   run,
   claims: [
@@ -85,7 +85,7 @@ export const experiment: Experiment<{ seed: number; steps: number }, FanOutTable
         ["topk", "topk-lossfree"].every((variant) => find(tables, variant, 8, "once a device").fan_out < 6),
     },
     {
-      text: "sent once an expert, MoGE has the shortest exchange and the shortest step of the three",
+      text: "there, sent once an expert, MoGE has the shortest exchange and the shortest step of the three",
       holds: (tables) => {
         const of = (variant: string) => find(tables, variant, 8, "once an expert");
         return ["topk", "topk-lossfree"].every(
@@ -96,7 +96,7 @@ export const experiment: Experiment<{ seed: number; steps: number }, FanOutTable
       },
     },
     {
-      text: "sent once a device, its exchange takes more than 1.2 times that of either top-k, and its step is the longest",
+      text: "but sent once a device, its exchange takes more than 1.2 times that of either top-k, and its step is the longest",
       holds: (tables) => {
         const of = (variant: string) => find(tables, variant, 8, "once a device");
         return ["topk", "topk-lossfree"].every(

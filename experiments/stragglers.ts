@@ -77,11 +77,16 @@ export const experiment: Experiment<
         ),
     },
     {
-      text: "one device of 64 at half speed makes the step of all more than 1.3 times as long, 1.6 % of the compute gone",
+      text: "down to a speed of 0.8 it costs less than 0.5 %: the last stage, which has the output head, takes longer than that of the slow device",
+      holds: (tables) =>
+        variants.every((variant) => [0.95, 0.9, 0.8].every((speed) => at(tables, variant, speed).slowdown < 1.005)),
+    },
+    {
+      text: "one device of 64 at half speed makes the step of all more than 1.3 times as long, with 0.8 % of the compute gone",
       holds: (tables) => variants.every((variant) => at(tables, variant, 0.5).slowdown > 1.3),
     },
     {
-      text: "but less than twice as long: communication does not slow down",
+      text: "but less than twice as long: communication does not slow down, and the stage of the slow device was not the longest",
       holds: (tables) => variants.every((variant) => at(tables, variant, 0.5).slowdown < 2),
     },
     {

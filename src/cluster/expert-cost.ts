@@ -10,6 +10,8 @@ import type { RoutingProfile } from "./routing-profile.ts";
 
 /** Seconds of the expert kernels of every device, forward, and backward for inputs and for weights. */
 export interface ExpertSeconds extends ExchangeSeconds {
+  /** [N] assignments */
+  readonly assignments: Float64Array;
   /** [D] assignments received */
   readonly rows: Float64Array;
   /** [D] */
@@ -72,7 +74,8 @@ export class ExpertCost {
       inputGradient[d] = kernels.inputGradient(loads);
       weightGradient[d] = kernels.weightGradient(loads, sorted);
     }
-    return { rows, forward, inputGradient, weightGradient, ...this.exchange.seconds(profile, rows) };
+    const assignments = this.assignments.slice();
+    return { assignments, rows, forward, inputGradient, weightGradient, ...this.exchange.seconds(profile, rows) };
   }
 
   /**

@@ -4,7 +4,7 @@
  * One process a pipeline stage, with a lane of its work and lanes for compute, communication and waiting that together
  * fill the step, and arrows along the pipeline; one process for a micro-batch layer by layer; and one process a device
  * of the expert-parallel group in the layer with the largest imbalance: dispatch, experts, wait, combine, a counter of
- * its tokens, and arrows of the all-to-all from every device to the hottest.
+ * the tokens of each of its experts, and arrows of the all-to-all from every device to the hottest.
  */
 import type { Job } from "../cluster/job.ts";
 import type { LayerPrice } from "../cluster/layer-price.ts";
@@ -75,6 +75,15 @@ const slice = (
   args,
 });
 
+/** Tokens of a device's experts from a moment on, a series an expert. */
+const counter = (process: number, at: number, firstExpert: number, tokens: Float64Array): TraceEvent => ({
+  ph: "C",
+  name: "tokens of its experts",
+  pid: process,
+  ts: microseconds(at),
+  args: Object.fromEntries(Array.from(tokens, (own, i) => [`expert ${firstExpert + i}`, own])),
+});
+
 /** A piece of work, and its parts in their lanes one after the other; within the piece their order is not simulated. */
 function pieces(process: number, title: string, start: number, parts: Parts): TraceEvent[] {
   const own: [number, string, number][] = [
@@ -142,7 +151,8 @@ function expertGroup(first: number, job: Job, { layers }: StepPrice): TraceEvent
     undefined,
   );
   if (layer?.experts === undefined) return [];
-  const { rows, forward, dispatch, combine } = layer.experts;
+  const { assignments, rows, forward, dispatch, combine } = layer.experts;
+  const perDevice = assignments.length / rows.length;
   const hottest = Math.max(...forward);
   const title = `layer ${layer.layer}, forward`;
   return Array.from(rows, (load, device) => {
@@ -152,7 +162,8 @@ function expertGroup(first: number, job: Job, { layers }: StepPrice): TraceEvent
     const done = dispatch + hottest;
     return [
       ...named(process, `expert-parallel device ${device}: ${job.device.title}, SIMULATED`, laneTitles),
-      { ph: "C", name: "tokens for its experts", pid: process, ts: 0, args: { assignments: load } },
+      counter(process, 0, device * perDevice, assignments.subarray(device * perDevice, (device + 1) * perDevice)),
+      counter(process, done + combine, device * perDevice, new Float64Array(perDevice)),
       slice(process, lanes.pass, title, 0, done + combine),
       slice(process, lanes.communication, "dispatch", 0, dispatch),
       slice(process, lanes.compute, "experts", dispatch, dispatch + seconds, { assignments: load }),
