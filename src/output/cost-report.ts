@@ -50,10 +50,11 @@ export function costText(priced: Priced): string {
       : []),
     `  batch    ${grouped(batch.sequence)} tokens x ${batch.microBatch} x ${grouped(batch.globalBatch / batch.microBatch / layout.data)} micro-batches x ${layout.data}; recompute ${job.recompute}`,
     `  routing  ${routing.title}`,
+    ...(job.products === "fp8" ? ["  numbers  products with weights in fp8, MFU over the peak in bf16"] : []),
   ];
   return [
     head.join("\n"),
-    splitText(price),
+    splitText(price, job),
     goodputText(priced),
     memoryText(price, verdict),
     layerText(price),
@@ -65,7 +66,8 @@ export function costText(priced: Priced): string {
     .join("\n\n");
 }
 
-function splitText({ seconds, split, tokensPerSecondPerDevice, utilisation }: StepPrice): string {
+function splitText({ seconds, split, tokensPerSecondPerDevice, utilisation }: StepPrice, { device }: Job): string {
+  const teraflops = ((utilisation * device.peakFlopsPerSecond.value) / 1e12).toFixed(1);
   const lines = partTitles.map(
     ([part, title]) =>
       `  ${title.padEnd(34)} ${milliseconds(split[part]).padStart(11)} ms ${percent(split[part] / seconds).padStart(8)}`,
@@ -74,7 +76,7 @@ function splitText({ seconds, split, tokensPerSecondPerDevice, utilisation }: St
     `step ${milliseconds(seconds)} ms, mean over the pipeline stages:`,
     ...lines,
     `  hidden behind compute, not in sum  ${milliseconds(split.hidden).padStart(11)} ms`,
-    `${tokensPerSecondPerDevice.toFixed(1)} tokens/s a device; MFU ${percent(utilisation)} (causal FLOP over the cube peak)`,
+    `${tokensPerSecondPerDevice.toFixed(1)} tokens/s and ${teraflops} TFLOP/s a device; MFU ${percent(utilisation)} (causal, cube peak)`,
   ].join("\n");
 }
 
@@ -256,7 +258,8 @@ export function costJson({ config, job, routing, price, traffic, verdict }: Pric
     devices: config.cluster.devices,
     routing: routing.title,
     ...rest,
-    utilisationBasis: "causal FLOP over the cube peak",
+    flopsPerSecondPerDevice: price.utilisation * job.device.peakFlopsPerSecond.value,
+    utilisationBasis: "causal FLOP over the cube peak in bf16",
     sentBytes: traffic.links.map(({ level, ...link }) => ({ ...link, links: job.topology.levels[level]!.title })),
     ...(goodput(config) && { goodput: goodput(config) }),
     fits: verdict.fits,
