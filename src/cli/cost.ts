@@ -52,7 +52,7 @@ export const costCommand: CommandModule<object, Arguments> = {
         type: "string",
         requiresArg: true,
         coerce: path("traffic"),
-        describe: "write the bytes of every pair of devices that share experts here, as CSV",
+        describe: "write the bytes between pairs of devices here, by purpose, as CSV",
       }),
   handler: async ({ config: name, set, json, csv, trace, traffic: pairs }) => {
     const { readCostConfig } = await import("../host/read-cost-config.ts");
