@@ -50,38 +50,34 @@ export class ExpertExchange {
 
   /** @param rows [D] assignments of each device */
   seconds(profile: RoutingProfile, rows: Float64Array): ExchangeSeconds {
-    const { bytesPerDispatched, bytesPerValue } = this.job;
-    const ofValues = this.secondsByBytes(profile, rows);
-    const combine = ofValues(bytesPerValue);
-    return { dispatch: bytesPerDispatched === bytesPerValue ? combine : ofValues(bytesPerDispatched), combine };
+    const { bytesPerDispatched, bytesPerValue, dispatch, deduplicate } = this.job;
+    const isStaged = dispatch === "hierarchical" || dispatch === "streamed";
+    const toDevices = isStaged || deduplicate ? profile.hits(this.unitOf, this.devices) : rows;
+    const toNodes = isStaged ? profile.hits(this.nodeOf, this.nodes) : rows;
+    const combine = this.oneWay(rows, toDevices, toNodes, bytesPerValue);
+    if (bytesPerDispatched === bytesPerValue) return { dispatch: combine, combine };
+    return { dispatch: this.oneWay(rows, toDevices, toNodes, bytesPerDispatched), combine };
   }
 
-  /** @returns seconds of one way by the bytes of a value */
-  private secondsByBytes(profile: RoutingProfile, rows: Float64Array): (bytesPerValue: number) => number {
-    const { job, spans, tokens, devices, nodes, unitOf, nodeOf, plain } = this;
-    const { layout, topology, dispatch, deduplicate } = job;
-    const { hiddenSize } = job.model;
-    if (dispatch === "all-gather") return (bytes) => gatherSeconds(tokens * hiddenSize * bytes, spans.expert, topology);
-    const gathered = (vector: number) =>
+  /**
+   * Seconds of one way, with values of so many bytes.
+   * @param toDevices [D] how often a token needs each, where it travels once; otherwise assignments
+   * @param toNodes [nodes] the same
+   */
+  private oneWay(rows: Float64Array, toDevices: Float64Array, toNodes: Float64Array, bytesPerValue: number): number {
+    const { layout, topology, dispatch, deduplicate, model } = this.job;
+    const { spans, tokens } = this;
+    const vector = model.hiddenSize * bytesPerValue;
+    if (dispatch === "all-gather") return gatherSeconds(tokens * vector, spans.expert, topology);
+    const gathered =
       layout.expertTensor === 1 ? 0 : gatherSeconds(Math.max(...rows) * vector, spans.expertTensor, topology);
-    const tokensEach = tokens / layout.expertTensor;
+    const each = (tokens / layout.expertTensor) * vector;
     if (dispatch === "all-to-all") {
-      const received = deduplicate ? profile.hits(unitOf, devices) : rows;
-      return (bytes) => {
-        const vector = hiddenSize * bytes;
-        const each = deduplicate ? tokensEach * vector : vector / layout.expertTensor;
-        return plain.seconds(received, each) + gathered(vector);
-      };
+      return this.plain.seconds(toDevices, deduplicate ? each : vector / layout.expertTensor) + gathered;
     }
-    const toDevices = profile.hits(unitOf, devices);
-    const toNodes = profile.hits(nodeOf, nodes);
-    return (bytes) => {
-      const vector = hiddenSize * bytes;
-      const bytesOf = (hits: Float64Array) => hits.map((hit) => hit * tokensEach * vector);
-      const stages = dispatch === "streamed" ? "side by side" : "one after the other";
-      const seconds = hierarchicalAllToAllSeconds(bytesOf(toDevices), bytesOf(toNodes), spans.expert, topology, stages);
-      return seconds + gathered(vector);
-    };
+    const stages = dispatch === "streamed" ? "side by side" : "one after the other";
+    const [devices, nodes] = [toDevices.map((hit) => hit * each), toNodes.map((hit) => hit * each)];
+    return hierarchicalAllToAllSeconds(devices, nodes, spans.expert, topology, stages) + gathered;
   }
 
   /** @param rows [D] assignments of each device */

@@ -127,50 +127,48 @@ export class ExpertKernels {
 
   /** From tokens in the order of the batch to their results in it, forward. */
   forward(loads: Loads): number {
-    return this.intoExperts(loads) + this.activation(loads) + this.outOfExperts(loads) + this.moving(loads);
+    const products = this.intoExperts(loads) + this.outOfExperts(loads);
+    const elementwise = this.activationAndMoving(loads, this.up + this.f);
+    return products + elementwise + this.casting(loads, this.h + this.f, quantisedBytes.input);
   }
 
   /** The same backward, for the inputs. */
   inputGradient(loads: Loads): number {
-    return (
-      this.outOfExpertsBackward(loads) +
-      this.intoExpertsBackward(loads) +
-      this.activationBackward(loads) +
-      this.moving(loads)
-    );
+    const products = this.outOfExpertsBackward(loads) + this.intoExpertsBackward(loads);
+    const elementwise = this.activationAndMoving(loads, 2 * this.up + this.f);
+    return products + elementwise + this.casting(loads, this.h + this.up, quantisedBytes.gradient);
   }
 
   /** @param sorted as `sort` left it */
   weightGradient(loads: Loads, sorted: Float64Array): number {
-    return this.outOfExpertsWeights(loads, sorted) + this.intoExpertsWeights(loads, sorted);
+    const products = this.outOfExpertsWeights(loads, sorted) + this.intoExpertsWeights(loads, sorted);
+    return products + this.casting(loads, this.h + this.f, quantisedBytes.kept);
   }
 
   /** Gate and up projection. */
   intoExperts(loads: Loads): number {
-    return this.product(loads, this.up, this.h, this.upColumns) + this.quantised("input", loads.rows * this.h);
+    return this.product(loads, this.up, this.h, this.upColumns);
   }
 
   /** Down projection. */
   outOfExperts(loads: Loads): number {
-    return this.product(loads, this.h, this.f, this.hColumns) + this.quantised("input", loads.rows * this.f);
+    return this.product(loads, this.h, this.f, this.hColumns);
   }
 
   intoExpertsBackward(loads: Loads): number {
-    return this.product(loads, this.h, this.up, this.hColumns) + this.quantised("gradient", loads.rows * this.up);
+    return this.product(loads, this.h, this.up, this.hColumns);
   }
 
   outOfExpertsBackward(loads: Loads): number {
-    return this.product(loads, this.f, this.h, this.fColumns) + this.quantised("gradient", loads.rows * this.h);
+    return this.product(loads, this.f, this.h, this.fColumns);
   }
 
   intoExpertsWeights(loads: Loads, sorted: Float64Array): number {
-    const own = this.gradient(loads, sorted, this.h, this.up, this.upTiles);
-    return own + this.quantised("kept", loads.rows * this.h);
+    return this.gradient(loads, sorted, this.h, this.up, this.upTiles);
   }
 
   outOfExpertsWeights(loads: Loads, sorted: Float64Array): number {
-    const own = this.gradient(loads, sorted, this.f, this.h, this.downTiles);
-    return own + this.quantised("kept", loads.rows * this.f);
+    return this.gradient(loads, sorted, this.f, this.h, this.downTiles);
   }
 
   /** Reads what came up and writes what goes down. */
@@ -183,17 +181,22 @@ export class ExpertKernels {
     return this.stream(rows * (2 * this.up + this.f) * this.bytesPerValue);
   }
 
-  /** Rows are put in the order of the experts when they come in and back when they leave. */
-  private moving({ rows }: Loads): number {
-    return 2 * this.vector + (4 * rows * this.h * this.bytesPerValue) / this.bandwidth;
+  /**
+   * The activation function, and two kernels that put rows in the order of the experts when they come in and back when
+   * they leave. @param width that the activation function reads and writes
+   */
+  private activationAndMoving({ rows }: Loads, width: number): number {
+    if (rows === 0) return 0;
+    return 3 * this.vector + (rows * (width + 4 * this.h) * this.bytesPerValue) / this.bandwidth;
   }
 
   private stream(bytes: number): number {
     return bytes === 0 ? 0 : this.vector + bytes / this.bandwidth;
   }
 
-  private quantised(what: keyof typeof quantisedBytes, values: number): number {
-    return this.isQuantised ? this.stream(values * quantisedBytes[what]) : 0;
+  /** To 8 bits: two kernels, of what goes into either product. @param width of both together */
+  private casting({ rows }: Loads, width: number, bytesEach: number): number {
+    return this.isQuantised && rows > 0 ? 2 * this.vector + (rows * width * bytesEach) / this.bandwidth : 0;
   }
 
   /** All rows through the weights [depth, columns] of their experts. */

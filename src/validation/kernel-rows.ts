@@ -4,7 +4,6 @@ import type { Device } from "../cluster/device.ts";
 import { devices } from "../cluster/devices.ts";
 import { ExpertKernels } from "../cluster/expert-kernels.ts";
 import { gemmSeconds, streamSeconds } from "../cluster/kernels.ts";
-import { quantisedBytes } from "../cluster/quantisation.ts";
 import { topologies } from "../cluster/topologies.ts";
 import type { ValidationRow } from "./row.ts";
 import { within } from "./row.ts";
@@ -110,7 +109,7 @@ const eightBitGemm = (rows: number, columns: number, depth: number, teraflops: n
   predict: () => (2e-12 * rows * columns * depth) / gemmSeconds({ rows, columns, depth }, 2, devices.h800, "fp8"),
 });
 
-/** The same of several experts in one kernel: what goes into them, without a gate, less the casting. */
+/** The same of several experts in one kernel: what goes into them, without a gate. */
 const eightBitGrouped = (experts: number, rows: number, columns: number, depth: number, teraflops: number) => ({
   ...eightBitGemm(rows, columns, depth, teraflops),
   title: `fp8 products of ${experts} experts, ${rows} x ${columns}, depth ${depth}, H800`,
@@ -126,8 +125,7 @@ const eightBitGrouped = (experts: number, rows: number, columns: number, depth: 
       gradientTraffic: 2,
     });
     const loads = kernels.sort(new Float64Array(experts).fill(rows), 0, new Float64Array(experts));
-    const casting = streamSeconds(quantisedBytes.input * experts * rows * depth, h800);
-    return (2e-12 * experts * rows * columns * depth) / (kernels.intoExperts(loads) - casting);
+    return (2e-12 * experts * rows * columns * depth) / kernels.intoExperts(loads);
   },
 });
 
