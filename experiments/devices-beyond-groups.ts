@@ -22,18 +22,18 @@ export const experiment: TrainedExperiment = {
     "MoGE's devices are equal as long as each holds whole groups. What is left of that when there are more devices than groups?",
   method: [
     "64 experts in 8 groups, one chosen of each, on D = 2 … 64 devices that hold 64/D neighbouring experts each. Beyond 8 devices a group is spread over D/8 of them, and which one a token goes to is the router's choice. Pangu Pro MoE's own training set-up may be such a case; its report measures a reduction of the imbalance by over 50 %, not by all.",
-    "Routing does not depend on the layout, so the models of one arm and seed are the same on every D. Each device brings 4,096 tokens: the batch grows with D. Links: servers of 8 devices, so beyond 8 the network joins. One seed, 40 steps, so there are no intervals and small differences are no finding; step times are simulated.",
+    "Routing does not depend on the layout, so the models of one arm and seed are the same on every D. Each device brings 4,096 tokens: the batch grows with D. Links: servers of 8 devices, so beyond 8 the network joins. Five seeds, 100 steps; intervals are 95 % bootstrap intervals over the seeds. Step times are simulated.",
   ],
   sweep: {
     base: "experiment",
-    set: { "training.steps": 40, probe: { batches: 1 } },
+    set: { "training.steps": 100, probe: { batches: 1 } },
     variants: [
       { name: "topk", set: { "router.selection": "topk" } },
       { name: "topk-lossfree", set: { "router.selection": "topk", balance: [{ rule: "loss-free-bias", rate: 0.01 }] } },
       { name: "moge", set: { "router.selection": "moge" } },
     ],
     zip: { [DEVICES]: counts, "target.expertParallel": counts },
-    seeds: 1,
+    seeds: 5,
   },
   quick: {
     set: {

@@ -28,12 +28,12 @@ export const experiment: TrainedExperiment = {
     "A router is balanced on the text that it was trained on. What is left of its balance on text of another kind?",
   method: [
     "Trained on Moby Dick, German, code and arithmetic; then, without learning, given batches of one domain at a time: held-out text of the four, and of three that were never seen (American speeches, Russian, Japanese). A batch of one domain is harder to balance than the mix even at home, so home is measured the same way.",
-    "Three seeds, 80 steps. The figures average over the seeds; batches of 1,024 tokens, four a domain. MoGE and topk share the auxiliary loss, topk-lossfree has a bias in its stead, which stays where training left it.",
+    "Five seeds, 200 steps. The figures average over the seeds; batches of 1,024 tokens, four a domain. MoGE and topk share the auxiliary loss, topk-lossfree has a bias in its stead, which stays where training left it.",
   ],
   sweep: {
     base: "experiment",
     set: {
-      "training.steps": 80,
+      "training.steps": 200,
       data: { kind: "text", domains: trainedOn },
       probe: { domains: [...trainedOn, ...shiftedTo], batches: 4 },
     },
@@ -42,7 +42,7 @@ export const experiment: TrainedExperiment = {
       { name: "topk-lossfree", set: { "router.selection": "topk", balance: [{ rule: "loss-free-bias", rate: 0.01 }] } },
       { name: "moge", set: { "router.selection": "moge" } },
     ],
-    seeds: 3,
+    seeds: 5,
   },
   quick: {
     set: {
