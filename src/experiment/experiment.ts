@@ -50,6 +50,8 @@ export interface TrainedTables extends Tables {
   readonly curves: readonly Row[];
   /** Settings, layer, domain and what the probe found, means over the seeds; none without a probe. */
   readonly domains: readonly Row[];
+  /** The same of each run, with its run and seed; none unless the experiment asks for them. */
+  readonly probes: readonly Row[];
   /** Settings, layer, domain, expert, share: how often a domain's tokens choose an expert; of the first seed. */
   readonly experts: readonly Row[];
   /** Settings, layer, block, other, share: pairs of chosen experts by blocks of neighbouring experts; of the first seed. */
@@ -65,4 +67,6 @@ export interface TrainedExperiment extends Question<TrainedTables> {
   readonly curves: readonly Curve[];
   /** Columns of runs.csv that means.csv compares. */
   readonly compared: readonly string[];
+  /** Whether claims or figures are about single domains with their intervals, so that each run's are wanted. */
+  readonly probes?: boolean;
 }

@@ -22,7 +22,7 @@ export function experimentTables(
   directory: string,
   plan: SweepPlan,
   statuses: readonly RunStatus[],
-  { curves, compared }: Pick<TrainedExperiment, "curves" | "compared">,
+  { curves, compared, probes = false }: Pick<TrainedExperiment, "curves" | "compared" | "probes">,
 ): TrainedTables {
   const runs = collectRuns(directory, plan, statuses).map((row) => ({ ...row, ...sizes(plan, row) }));
   const done = statuses.filter(({ state }) => state === "done").map(({ run }) => run);
@@ -42,6 +42,9 @@ export function experimentTables(
     domains: groups.flatMap(({ settings, members }) =>
       domainRows(members.map(folder)).map((row) => ({ ...settings, ...row })),
     ),
+    probes: probes
+      ? done.flatMap((run) => probeRows(folder(run)).map((row) => ({ ...settingCells(plan, run), ...row })))
+      : [],
     experts: groups.flatMap(({ settings, members }) =>
       expertRows(folder(members[0]!)).map((row) => ({ ...settings, ...row })),
     ),
@@ -121,10 +124,19 @@ const PROBED = [
 
 const hasProbe = (folder: string) => existsSync(join(folder, "probe.csv"));
 
-function domainRows(folders: readonly string[]): Row[] {
-  const perRun = folders.filter(hasProbe).map((folder) => readCsv(join(folder, "probe.csv")));
-  return (perRun[0] ?? []).map(({ layer, domain }, i) => ({
+function probeRows(folder: string): Row[] {
+  if (!hasProbe(folder)) return [];
+  return readCsv(join(folder, "probe.csv")).map(({ layer, domain, ...cells }) => ({
     layer: Number(layer),
+    domain,
+    ...Object.fromEntries(PROBED.map((column) => [column, Number(cells[column])])),
+  }));
+}
+
+function domainRows(folders: readonly string[]): Row[] {
+  const perRun = folders.filter(hasProbe).map(probeRows);
+  return (perRun[0] ?? []).map(({ layer, domain }, i) => ({
+    layer,
     domain,
     ...Object.fromEntries(PROBED.map((column) => [column, mean(perRun.map((rows) => Number(rows[i]![column])))])),
   }));

@@ -72,7 +72,7 @@ export async function reportSweep(
   await writeRuns(directory, plan, runs, parquet);
 }
 
-const nothing: TrainedTables = { runs: [], means: [], curves: [], domains: [], experts: [], pairs: [] };
+const nothing: TrainedTables = { runs: [], means: [], curves: [], domains: [], probes: [], experts: [], pairs: [] };
 
 function figuresOf({ axes }: SweepPlan, { runs, means, curves: drawn }: TrainedTables): ExperimentFigures {
   const keys = axes.filter((axis) => axis !== "seed");

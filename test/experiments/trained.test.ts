@@ -58,6 +58,14 @@ describe("the experiments that train", () => {
     expect(new Set(domains.map(({ domain }) => domain)).size).to.equal(7);
     for (const row of domains.filter(({ variant }) => variant === "moge"))
       expect(Number(row["device_imbalance_score"])).to.equal(0);
+    const probes = readCsv(join(results, "probes.csv"));
+    expect(probes.length).to.equal(2 * domains.length);
+    for (const row of domains) {
+      const seeds = probes.filter((each) => ["variant", "layer", "domain"].every((key) => each[key] === row[key]));
+      expect(seeds.map(({ seed }) => seed)).to.deep.equal(["1", "2"]);
+      const sum = seeds.reduce((total, each) => total + Number(each["expert_max_over_mean"]), 0);
+      expect(sum / 2).to.be.closeTo(Number(row["expert_max_over_mean"]), 1e-7);
+    }
     const experts = readCsv(join(results, "experts.csv"));
     const share = experts
       .filter((row) => row["variant"] === "topk" && row["domain"] === "german" && row["layer"] === "0")
