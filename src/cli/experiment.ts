@@ -1,7 +1,7 @@
 /** `moge experiment`: carries an experiment of `experiments/` out, and says which of its claims hold. */
 import { join } from "node:path";
 import type { CommandModule } from "yargs";
-import type { TrainedExperiment } from "../experiment/experiment.ts";
+import type { Tables, TrainedExperiment } from "../experiment/experiment.ts";
 import type { CheckedClaim, ExperimentPage } from "../output/experiment-report.ts";
 import { type ComputedExperiment, type ExperimentFile, experimentNames, loadExperiment } from "./experiment-files.ts";
 import { exitCodes, UsageError } from "./failure.ts";
@@ -51,8 +51,32 @@ export const experimentCommand: CommandModule<object, Arguments> = {
 const folderName = ({ name, quick }: Arguments) => (quick ? `${name}-quick` : name);
 const directoryOf = (args: Arguments) => join(args.results, folderName(args));
 
-const commandOf = ({ name, quick, set }: Arguments, settings: readonly string[] = set) =>
-  ["moge experiment", name, ...(quick ? ["--quick"] : []), ...settings.map((setting) => `--set ${setting}`)].join(" ");
+type Asked = Pick<Arguments, "name" | "quick" | "set">;
+
+const commandOf = ({ name, quick, set }: Asked) =>
+  ["moge experiment", name, ...(quick ? ["--quick"] : []), ...set.map((setting) => `--set ${setting}`)].join(" ");
+
+/** What the report of an experiment that is worked out in one go says, whether its tables are new or were read. */
+export async function computedPage(
+  { experiment, figures }: { readonly experiment: ComputedExperiment; readonly figures?: ExperimentFile["figures"] },
+  quick: boolean,
+  options: Readonly<Record<string, number>>,
+  tables: Tables,
+) {
+  const [{ stringify }, { checkClaims }] = await Promise.all([
+    import("yaml"),
+    import("../output/experiment-report.ts"),
+  ]);
+  const set = Object.entries(options).map(([key, value]) => `${key}=${value}`);
+  const page: ExperimentPage = {
+    ...experiment,
+    claims: checkClaims(experiment.claims, tables),
+    figures: figures?.(tables) ?? {},
+    command: commandOf({ name: experiment.name, quick, set }),
+  };
+  const rows = tables["summary"] ?? Object.values(tables)[0] ?? [];
+  return { page, table: { rows, config: stringify(options) } };
+}
 
 /** Worked out in one go. */
 async function compute(
@@ -61,40 +85,23 @@ async function compute(
   args: Arguments,
 ): Promise<CheckedClaim[]> {
   const options = withSettings(experiment, args);
-  const [
-    { stringify },
-    { checkClaims, writeExperiment },
-    directories,
-    { programVersion },
-    { rmSync },
-    { writeExperimentReport },
-  ] = await Promise.all([
-    import("yaml"),
-    import("../output/experiment-report.ts"),
-    import("../run/directory.ts"),
-    import("../run/program-version.ts"),
-    import("node:fs"),
-    import("../output/report/experiment-html.ts"),
-  ]);
-  const config = stringify(options);
-  const directory = directories.claimRunDirectory(args.results, folderName(args), config, args.force);
+  const [{ stringify }, { writeExperiment }, directories, { programVersion }, { rmSync }, { writeExperimentReport }] =
+    await Promise.all([
+      import("yaml"),
+      import("../output/experiment-report.ts"),
+      import("../run/directory.ts"),
+      import("../run/program-version.ts"),
+      import("node:fs"),
+      import("../output/report/experiment-html.ts"),
+    ]);
+  const directory = directories.claimRunDirectory(args.results, folderName(args), stringify(options), args.force);
   try {
     const tables = await experiment.run(options);
-    const claims = checkClaims(experiment.claims, tables);
-    const settings = Object.entries(options).map(([key, value]) => `${key}=${value}`);
-    const page: ExperimentPage = {
-      ...experiment,
-      claims,
-      figures: figures?.(tables) ?? {},
-      command: commandOf(args, settings),
-    };
+    const { page, table } = await computedPage({ experiment, figures }, args.quick, options, tables);
     await writeExperiment(directory.partial, page, tables);
-    writeExperimentReport(directory.partial, page, {
-      rows: tables["summary"] ?? Object.values(tables)[0] ?? [],
-      config,
-    });
+    writeExperimentReport(directory.partial, page, table);
     directories.completeRunDirectory(directory, programVersion());
-    return claims;
+    return [...page.claims];
   } catch (error) {
     rmSync(directory.partial, { recursive: true, force: true });
     throw error;

@@ -58,6 +58,17 @@ export interface TrainedTables extends Tables {
   readonly pairs: readonly Row[];
 }
 
+/** Before anything has run. */
+export const noTables: TrainedTables = {
+  runs: [],
+  means: [],
+  curves: [],
+  domains: [],
+  probes: [],
+  experts: [],
+  pairs: [],
+};
+
 /** Trained: a sweep, so each run has an id, and what was interrupted goes on. */
 export interface TrainedExperiment extends Question<TrainedTables> {
   /** As in a sweep's file, its name and description apart. */

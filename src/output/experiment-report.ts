@@ -1,7 +1,9 @@
 /** The results of an experiment: a CSV file a table, its figures, and a page with the question, its claims and whether they hold. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Claim, Row, Tables } from "../experiment/experiment.ts";
 import { writeWhole } from "../host/whole-file.ts";
+import { type CsvRow, readCsv } from "./csv.ts";
 import { csvText } from "./csv-text.ts";
 import type { DescribedFigure } from "./figures/experiment-figures.ts";
 import { figureRows } from "./figures/figure-rows.ts";
@@ -64,6 +66,23 @@ export async function writeExperiment(directory: string, page: ExperimentPage, t
 
 const claimLine = ({ text, holds, found }: CheckedClaim) =>
   `- ${holds ? "✓" : "✗"} ${text}${found === undefined ? "" : ` (${found})`}`;
+
+/** The tables beside a `summary.md`, in its order; numbers have the digits that they were written with. */
+export function readTables(directory: string): Tables {
+  const [, list = ""] = /^Tables: (.*)$/m.exec(readFileSync(join(directory, "summary.md"), "utf8")) ?? [];
+  const names = [...list.matchAll(/\[(.+?)\.csv\]/g)].map(([, name]) => name!);
+  return Object.fromEntries(names.map((name) => [name, typed(readCsv(join(directory, `${name}.csv`)))]));
+}
+
+/** A column is of numbers when all of its cells are, or empty; ids of runs may look like numbers and are none. */
+function typed(rows: readonly CsvRow[]): Row[] {
+  const isNumber = (column: string) => column !== "run" && rows.every((row) => Number.isFinite(Number(row[column])));
+  const numbers = new Set(Object.keys(rows[0] ?? {}).filter(isNumber));
+  const cell = (column: string, text: string) => (text === "" ? undefined : numbers.has(column) ? Number(text) : text);
+  return rows.map((row) =>
+    Object.fromEntries(Object.entries(row).map(([column, text]) => [column, cell(column, text)])),
+  );
+}
 
 /** Columns in order of first appearance. */
 export function tableText(rows: readonly Row[]): string {

@@ -27,11 +27,11 @@ export function reportRun(directory: string): void {
   }));
   const drawn = Object.entries(figures)
     .filter(([figure]) => existsSync(join(directory, `${figure}.svg`)))
-    .map(([figure, { description: shows }]) => ({
+    .map(([figure, { description: shows, rows: file }]) => ({
       name: figure,
       description: shows,
       svg: readFileSync(join(directory, `${figure}.svg`), "utf8"),
-      rows: [],
+      csv: { file, text: readFileSync(join(directory, file), "utf8") },
     }));
   const page = reportPage({
     title: name,

@@ -1,6 +1,6 @@
 /** What a sweep leaves beside its runs: tables, figures and the report, made anew from the runs that are done. */
 import { stringify } from "yaml";
-import type { Row, TrainedTables } from "../experiment/experiment.ts";
+import { noTables, type Row, type TrainedTables } from "../experiment/experiment.ts";
 import { type ExperimentFigures, writeExperiment } from "../output/experiment-report.ts";
 import { curveFigure, dotFigure, scatterFigure } from "../output/figures/experiment-figures.ts";
 import { writeExperimentReport } from "../output/report/experiment-html.ts";
@@ -44,7 +44,7 @@ export async function reportSweep(
   const compared = quantities.map(({ column }) => column);
   const tables = few
     ? experimentTables(directory, plan, statuses, { curves, compared })
-    : { ...nothing, runs: collectRuns(directory, plan, statuses) };
+    : { ...noTables, runs: collectRuns(directory, plan, statuses) };
   const figures = done === 0 ? {} : figuresOf(plan, tables);
   const left =
     done === plan.runs.length
@@ -71,8 +71,6 @@ export async function reportSweep(
   });
   await writeRuns(directory, plan, runs, parquet);
 }
-
-const nothing: TrainedTables = { runs: [], means: [], curves: [], domains: [], probes: [], experts: [], pairs: [] };
 
 function figuresOf({ axes }: SweepPlan, { runs, means, curves: drawn }: TrainedTables): ExperimentFigures {
   const keys = axes.filter((axis) => axis !== "seed");

@@ -1,13 +1,14 @@
 /** An experiment that trains, on top of a sweep: its plan, and what it makes of the runs once all are done. */
 import { stringify } from "yaml";
 import type { Tree } from "../config/layers.ts";
-import type { Tables, TrainedExperiment } from "../experiment/experiment.ts";
+import { noTables, type Tables, type TrainedExperiment, type TrainedTables } from "../experiment/experiment.ts";
 import { sweepOf } from "../experiment/sweep-file.ts";
 import { readConfigLayers } from "../host/read-config.ts";
 import {
   type CheckedClaim,
   checkClaims,
   type ExperimentFigures,
+  readTables,
   writeExperiment,
 } from "../output/experiment-report.ts";
 import { writeExperimentReport } from "../output/report/experiment-html.ts";
@@ -42,13 +43,36 @@ export async function reportExperiment(
   command: string,
 ): Promise<CheckedClaim[]> {
   const tables = experimentTables(directory, plan, statuses, experiment);
-  const claims = checkClaims(experiment.claims, tables);
-  const page = { ...experiment, claims, figures: figures?.(tables) ?? {}, command };
+  const page = pageOf(experiment, figures, tables, command);
   await writeExperiment(directory, page, tables);
-  writeExperimentReport(directory, page, {
-    rows: tables.runs,
-    compared: [...plan.axes.filter((axis) => axis !== "seed"), ...experiment.compared.slice(0, MOST_AXES)],
-    config: stringify({ ...experiment.sweep, base: plan.base }),
-  });
-  return claims;
+  writeExperimentReport(directory, page, reportTable(plan, experiment, tables));
+  return page.claims;
 }
+
+/** The report alone, from the tables and figures in the folder: the runs themselves are not in git. */
+export function reportTrainedTables(
+  directory: string,
+  plan: SweepPlan,
+  experiment: TrainedExperiment,
+  figures: ((tables: Tables) => ExperimentFigures) | undefined,
+  command: string,
+): void {
+  const tables = { ...noTables, ...readTables(directory) };
+  const page = pageOf(experiment, figures, tables, command);
+  writeExperimentReport(directory, page, reportTable(plan, experiment, tables));
+}
+
+function pageOf(
+  experiment: TrainedExperiment,
+  figures: ((tables: Tables) => ExperimentFigures) | undefined,
+  tables: TrainedTables,
+  command: string,
+) {
+  return { ...experiment, claims: checkClaims(experiment.claims, tables), figures: figures?.(tables) ?? {}, command };
+}
+
+const reportTable = ({ axes, base }: SweepPlan, { sweep, compared }: TrainedExperiment, { runs }: TrainedTables) => ({
+  rows: runs,
+  compared: [...axes.filter((axis) => axis !== "seed"), ...compared.slice(0, MOST_AXES)],
+  config: stringify({ ...sweep, base }),
+});

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { randomStream } from "../../src/core/random.ts";
+import { tableText } from "../../src/output/experiment-report.ts";
 import { scatterFigure } from "../../src/output/figures/experiment-figures.ts";
 import { figureRows } from "../../src/output/figures/figure-rows.ts";
 import { writeFigure } from "../../src/output/figures/render.ts";
@@ -38,7 +39,9 @@ async function write(folder: string, count: number): Promise<string> {
     question: "How fast?",
     method: [],
     claims: [],
-    figures: [{ name: "dots", description: "A dot a run", svg, rows: figureRows(figure) }],
+    figures: [
+      { name: "dots", description: "A dot a run", svg, csv: { file: "dots.csv", text: tableText(figureRows(figure)) } },
+    ],
     rows,
     compared: ["variant", "validation_loss_nats_per_byte", "imbalance_score_mean", "simulated_step_seconds"],
     by: "variant",

@@ -6,6 +6,7 @@ import { expect } from "chai";
 import type { Page } from "playwright-core";
 import { randomStream } from "../../src/core/random.ts";
 import type { Row } from "../../src/experiment/experiment.ts";
+import { tableText } from "../../src/output/experiment-report.ts";
 import { scatterFigure } from "../../src/output/figures/experiment-figures.ts";
 import { figureRows } from "../../src/output/figures/figure-rows.ts";
 import { writeFigure } from "../../src/output/figures/render.ts";
@@ -51,7 +52,7 @@ async function report(folder: string, runs: readonly Row[]): Promise<string> {
         name: "dots",
         description: "A dot a run",
         svg: readFileSync(join(folder, "dots.svg"), "utf8"),
-        rows: figureRows(figure),
+        csv: { file: "dots.csv", text: tableText(figureRows(figure)) },
       },
     ],
     rows: runs,

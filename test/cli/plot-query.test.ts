@@ -98,6 +98,16 @@ describe("moge plot and moge query", () => {
     });
   }
 
+  it("reports a run with the rows of each figure, and says which file they are", () => {
+    expect(moge("report", "single/tiny").status).to.equal(0);
+    const run = join(folder, "single", "tiny");
+    const page = readFileSync(join(run, "report.html"), "utf8");
+    const rows = [...page.matchAll(/<script type="text\/csv" data-file="([^"]+)">([^<]*)<\/script>/g)];
+    expect(rows.map(([, file]) => file)).to.deep.equal(["steps.csv", "steps.csv", "expert-load.csv", "summary.csv"]);
+    for (const [, file, text] of rows) expect(text).to.equal(readFileSync(join(run, file!), "utf8"));
+    expect(page).to.include("one line a variant (rows: steps.csv)");
+  });
+
   it("does not write over the report of runs that are not there", () => {
     const report = join(folder, "results", "alone");
     mkdirSync(report, { recursive: true });

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { expect } from "chai";
 import { experimentNames, loadExperiment } from "../../src/cli/experiment-files.ts";
 import { estimate } from "../../src/experiment/rows.ts";
@@ -101,6 +101,20 @@ describe("the experiments that train", () => {
       for (const { text } of experiment.claims)
         expect(page).to.match(new RegExp(`^- [✓✗] ${text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}`, "m"));
       expect(existsSync(join("results", name, "report.html"))).to.equal(true);
+    });
+  }
+
+  for (const name of experimentNames()) {
+    it(`${name}: its committed report comes out again from the committed tables, without the runs`, () => {
+      const copy = join(folder, "committed", name);
+      cpSync(join("results", name), copy, { recursive: true, filter: (path) => basename(path) !== "runs" });
+      rmSync(join(copy, "report.html"));
+      const { status, stderr } = moge("report", copy);
+      expect(status, stderr).to.equal(0);
+      const [again, committed] = [copy, join("results", name)].map((of) =>
+        readFileSync(join(of, "report.html"), "utf8"),
+      );
+      expect(again === committed, "the same bytes").to.equal(true);
     });
   }
 

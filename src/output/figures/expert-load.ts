@@ -30,6 +30,7 @@ interface Grid {
 
 export const expertLoadFigure: Figure = {
   description: "Load of every expert over the mean expert, experts by optimizer step, one panel a variant and layer",
+  rows: "expert-load.csv",
   specification(read) {
     const rows = read("expert-load.csv");
     if (rows.length === 0) return undefined;

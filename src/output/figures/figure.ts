@@ -11,6 +11,8 @@ export type ReadRows = (file: string) => readonly CsvRow[];
 export interface Figure {
   /** What it shows, for readers who cannot see it. */
   readonly description: string;
+  /** The file of the run whose rows it shows. */
+  readonly rows: "steps.csv" | "expert-load.csv" | "summary.csv";
   /**
    * @param variants as the run's config.yaml has them; none when there is no such file
    * @returns undefined where the run has nothing to show

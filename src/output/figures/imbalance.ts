@@ -14,6 +14,7 @@ const smoothing = 1 / 20;
 
 export const imbalanceFigure: Figure = {
   description: "Imbalance score of the device loads over the optimizer steps, mean over layers, one line a variant",
+  rows: "steps.csv",
   specification(read) {
     const rows = read("steps.csv");
     const scores = points(rows, "imbalance_score");

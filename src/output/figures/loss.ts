@@ -24,6 +24,7 @@ const mostPoints = 400;
 
 export const lossFigure: Figure = {
   description: "Training and validation loss in nats per byte over the optimizer steps, one line a variant",
+  rows: "steps.csv",
   specification(read) {
     const rows = read("steps.csv");
     const training = thinned(points(rows, "training_loss_nats_per_byte"), mostPoints);

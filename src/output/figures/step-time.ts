@@ -15,6 +15,7 @@ const seconds = (row: CsvRow, part: (typeof parts)[number] | "step") => Number(r
 
 export const stepTimeFigure: Figure = {
   description: "Simulated step time a variant in milliseconds, stacked from compute, wait and communication",
+  rows: "summary.csv",
   specification(read, variants) {
     const rows = read("summary.csv").filter((row) => row["simulated_step_seconds"]);
     if (rows.length === 0) return undefined;

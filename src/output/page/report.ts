@@ -147,7 +147,10 @@ for (const button of document.querySelectorAll<HTMLButtonElement>("button.save")
     const text = new XMLSerializer().serializeToString(svg);
     if (kind === "svg") save(name, new Blob([text], { type: "image/svg+xml" }));
     else if (kind === "png") savePng(name, svg, text);
-    else save(name, new Blob([figure.querySelector("script")!.textContent], { type: "text/csv" }));
+    else {
+      const rows = figure.querySelector("script")!;
+      save(rows.dataset["file"]!, new Blob([rows.textContent], { type: "text/csv" }));
+    }
   });
 }
 

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import type { Row } from "../../experiment/experiment.ts";
 import { writeWhole } from "../../host/whole-file.ts";
 import type { ExperimentPage } from "../experiment-report.ts";
-import { figureRows } from "../figures/figure-rows.ts";
 import { reportPage } from "./html.ts";
 
 export interface ReportTable {
@@ -15,7 +14,7 @@ export interface ReportTable {
   readonly compared?: readonly string[];
 }
 
-/** The figures' SVG files must be in the directory. */
+/** The figures' SVG and CSV files must be in the directory. */
 export function writeExperimentReport(
   directory: string,
   page: ExperimentPage,
@@ -25,7 +24,7 @@ export function writeExperimentReport(
     name,
     description: figure.description,
     svg: readFileSync(join(directory, `${name}.svg`), "utf8"),
-    rows: figureRows(figure),
+    csv: { file: `${name}.csv`, text: readFileSync(join(directory, `${name}.csv`), "utf8") },
   }));
   const { title, question, method = [], claims, command } = page;
   const by = rows[0] !== undefined && "variant" in rows[0] ? "variant" : (Object.keys(rows[0] ?? {})[0] ?? "run");

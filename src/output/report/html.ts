@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Row } from "../../experiment/experiment.ts";
 import { packageDirectory } from "../../host/package-directory.ts";
 import { cellText } from "../csv-text.ts";
-import { type CheckedClaim, tableText } from "../experiment-report.ts";
+import type { CheckedClaim } from "../experiment-report.ts";
 import { escaped } from "./escaped.ts";
 import { parallelCoordinates } from "./parallel-coordinates.ts";
 import { reportStyle } from "./style.ts";
@@ -14,8 +14,8 @@ export interface ReportFigure {
   readonly description: string;
   /** As it is drawn for its own file. */
   readonly svg: string;
-  /** What it shows. */
-  readonly rows: readonly Row[];
+  /** What it shows, and the file beside the page that has it. */
+  readonly csv?: { readonly file: string; readonly text: string };
 }
 
 export interface Report {
@@ -89,17 +89,18 @@ const claimList = (claims: readonly CheckedClaim[]): string => {
   return `<ul class="claims">\n${items.join("\n")}\n</ul>`;
 };
 
-function figureHtml({ name, description, svg, rows }: ReportFigure): string {
-  const saves = ["svg", "png", ...(rows.length > 0 ? ["csv"] : [])]
+function figureHtml({ name, description, svg, csv }: ReportFigure): string {
+  const saves = ["svg", "png", ...(csv ? ["csv"] : [])]
     .map(
       (kind) =>
         `<button type="button" class="save" data-kind="${kind}" aria-label="Save ${escaped(name)} as ${kind.toUpperCase()}">${kind.toUpperCase()}</button>`,
     )
     .join("");
-  const data = rows.length > 0 ? `<script type="text/csv">${insideScript(tableText(rows))}</script>` : "";
+  const data = csv ? `<script type="text/csv" data-file="${escaped(csv.file)}">${insideScript(csv.text)}</script>` : "";
+  const source = csv ? ` (rows: ${escaped(csv.file)})` : "";
   return `<figure id="${escaped(name)}">
 <div class="scroll" tabindex="0" role="group" aria-label="${escaped(description)}">${inlineSvg(svg, description, name)}</div>
-<figcaption>${escaped(description)}<span class="tools">${saves}</span></figcaption>${data}
+<figcaption>${escaped(description)}${source}<span class="tools">${saves}</span></figcaption>${data}
 </figure>`;
 }
 
