@@ -5,10 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { LocalExecutor } from "../../src/host/executors/local.ts";
 import { carryOut, runsFolder } from "../../src/run/planned-run.ts";
 import { planSweepFile, type SweepPlan, writePlan } from "../../src/run/sweep-plan.ts";
 import { tinyText } from "../tiny-config.ts";
-import { type Bench, median } from "./bench.ts";
+import { type Bench, interleaved, median, secondsOf } from "./bench.ts";
 
 const moge = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
 const formats = { parquet: false, tensorboard: false };
@@ -29,33 +30,51 @@ async function planned(folder: string, seeds: number): Promise<SweepPlan> {
   return planSweepFile(join(folder, "sweep.yaml"), { seeds, maxRuns: 1e5, sets: [] });
 }
 
-/** The same runs in this process, without a scheduler: seconds a run. */
-async function alone(folder: string, seeds: number): Promise<number> {
-  const plan = await planned(folder, seeds);
-  const directory = join(folder, "alone");
-  mkdirSync(runsFolder(directory), { recursive: true });
+/** A run more in this process, without a scheduler, on one thread as in a sweep of many: seconds. */
+async function alone(folder: string, plan: SweepPlan): Promise<number> {
+  const directory = join(folder, "results", "swept");
   const observer = { notice: () => undefined, step: () => undefined };
   const { signal } = new AbortController();
-  const each = async (options: { readonly force: boolean }) => {
-    for (const one of plan.runs) {
-      await carryOut({ directory, plan, planned: one }, { formats, threads: 1, ...options }, observer, signal);
-    }
+  const options = { formats, threads: 1, force: true };
+  const each = async (count: number) => {
+    for (const one of plan.runs.slice(0, count))
+      await carryOut({ directory, plan, planned: one }, options, observer, signal);
   };
-  await each({ force: false });
-  return (await seconds(() => each({ force: true }))) / plan.runs.length;
+  await each(2);
+  return (await seconds(() => each(10))) / 10;
 }
 
-/** `moge sweep` with one process, from its start to its report: of a small sweep and of a larger one. */
-async function swept(folder: string, seeds: readonly [few: number, many: number]) {
-  const [few, many] = await Promise.all(seeds.map((each) => planned(folder, each)));
-  const times: number[] = [];
-  for (const each of seeds) {
-    const args = ["sweep", "sweep.yaml", "--seeds", String(each), "--jobs", "1", "--progress", "none"];
-    times.push(await seconds(() => run(folder, ...args, "--results", `of-${each}`)));
-  }
-  const runs = [few!.runs.length, many!.runs.length] as const;
-  const aRun = (times[1]! - times[0]!) / (runs[1] - runs[0]);
-  return { runs, aRun, fixed: times[0]! - runs[0] * aRun };
+/**
+ * Seconds a task that the executor needs beside the task: told to a warm process, looked for, answered. The runs are all
+ * there, so nothing is left to be done; with runs to be done, their own time hides this in its noise.
+ */
+async function scheduled(folder: string, plan: SweepPlan, rounds: number): Promise<number> {
+  const ids = plan.runs.map(({ id }) => id);
+  const work = async (tasks: readonly string[]) => {
+    const none = () => undefined;
+    const executor = new LocalExecutor({
+      worker: new URL("../../dist/src/run/sweep-worker.js", import.meta.url),
+      arguments: [join(folder, "results", "swept"), JSON.stringify({ formats, force: false })],
+      jobs: 1,
+      retries: 0,
+      failFast: true,
+      observer: { started: none, progress: none, notice: none, done: none, failed: none },
+    });
+    await executor.submit(tasks.map((id) => ({ id, bytes: 0 })));
+    await executor.work();
+  };
+  const few = await seconds(() => work(ids.slice(0, 1)));
+  const many = Array.from({ length: rounds }, () => ids).flat();
+  return ((await seconds(() => work(many))) - few) / (many.length - 1);
+}
+
+/** `moge sweep` once more when all is done: what planning, looking and collecting take for a run more. */
+async function booked(folder: string, counts: readonly [few: number, many: number]) {
+  const again = (seeds: number) => () =>
+    secondsOf(() => run(folder, "sweep", "sweep.yaml", "--seeds", String(seeds), "--no-report", "--progress", "none"));
+  const { few, many } = await interleaved(3, { few: again(counts[0]), many: again(counts[1]) });
+  const aRun = (many - few) / (2 * (counts[1] - counts[0]));
+  return { aRun, fixed: few - 2 * counts[0] * aRun };
 }
 
 /** A sweep that looks done: its runs' folders are there, which is what being done means. */
@@ -77,26 +96,32 @@ export const bench: Bench = {
   async run({ quick }) {
     const folder = mkdtempSync(join(tmpdir(), "moge-bench-"));
     try {
-      const seeds = quick ? ([1, 3] as const) : ([10, 60] as const);
-      const bare = await alone(folder, seeds[1]);
-      const { runs: counts, aRun, fixed } = await swept(folder, seeds);
+      const seeds = quick ? ([1, 3] as const) : ([1, 40] as const);
+      const plan = await planned(folder, seeds[1]);
+      run(folder, "sweep", "sweep.yaml", "--seeds", String(seeds[1]), "--no-report", "--progress", "none");
+      const told = await scheduled(folder, plan, quick ? 2 : 10);
+      const { aRun: kept, fixed } = await booked(folder, seeds);
+      const bare = await alone(folder, plan);
+      const report = await seconds(() => run(folder, "report", join("results", "swept")));
       const runs = quick ? 1000 : 10_000;
       await finished(folder, runs);
       const status: number[] = [];
       for (let round = 0; round < (quick ? 1 : 5); round++) {
         status.push(await seconds(() => run(folder, "status", "many")));
       }
-      const overhead = aRun - bare;
+      const overhead = told + kept;
       return {
         tables: [
           {
-            title: "runs of a sweep, one at a time: milliseconds",
+            title: "beside the runs of a sweep: milliseconds",
             columns: ["what", "ms", "wanted"],
             rows: [
-              ["a run alone, in a warm process without a scheduler", 1e3 * bare, "-"],
-              [`a run more in moge sweep (${counts.join(" to ")} runs)`, 1e3 * aRun, "-"],
-              ["overhead of the scheduler, a run", 1e3 * overhead, 30],
-              ["a sweep's start, planning and report, once", 1e3 * fixed, "-"],
+              ["a run of six tiny steps, by itself", 1e3 * bare, "-"],
+              ["told to a process, looked for, answered: a run", 1e3 * told, "-"],
+              ["planned, looked at and collected: a run", 1e3 * kept, "-"],
+              ["overhead, a run", 1e3 * overhead, 30],
+              ["a sweep's start, once", 1e3 * fixed, "-"],
+              [`figures and report of ${plan.runs.length} runs, once`, 1e3 * report, "-"],
             ],
           },
           {
