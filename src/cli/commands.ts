@@ -2,7 +2,6 @@
  * The commands: what `moge --help` says of each, and where the rest of it is. The module of a command is loaded when it
  * is called for, so that help and every command start without what the others need.
  */
-import type { Argv } from "yargs";
 
 interface LazyCommand {
   readonly command: string;
@@ -16,7 +15,7 @@ interface LoadedCommand {
   handler(args: never): unknown;
 }
 
-const commands: readonly LazyCommand[] = [
+export const commands: readonly LazyCommand[] = [
   {
     command: "run [config]",
     describe: "train and price the variants of a config, side by side",
@@ -138,21 +137,3 @@ const commands: readonly LazyCommand[] = [
     load: async () => (await import("./page.ts")).pageCommand,
   },
 ];
-
-/** Makes a parser know all commands. */
-export const withCommands = (parser: Argv): Argv =>
-  commands.reduce(
-    (known, { command, describe, load }) =>
-      known.command({
-        command,
-        describe,
-        builder: async (yargs: Argv) => {
-          const { builder } = await load();
-          return typeof builder === "function" ? (builder as (yargs: Argv) => Argv)(yargs) : yargs;
-        },
-        handler: async (args) => {
-          await (await load()).handler(args as never);
-        },
-      }),
-    parser,
-  );

@@ -3,6 +3,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
+import { helpText, LEAST_WIDTH } from "../../src/cli/help.ts";
+import { parserOf } from "../../src/cli/parser.ts";
 import { tinyText } from "../tiny-config.ts";
 
 const program = resolve("dist/src/cli/main.js");
@@ -127,6 +129,13 @@ describe("the command line", () => {
     moge("run", "again.yaml", "--results", "again");
     const steps = (results: string) => readFileSync(join(folder, results, "tiny", "steps.csv"), "utf8");
     expect(steps("again")).to.equal(steps("results"));
+  });
+
+  it("says in its help what the parser would say, in terminals of any width", async () => {
+    for (let width = LEAST_WIDTH; width <= 100; width++) {
+      expect(helpText(width)).to.equal(await parserOf([], width).getHelp());
+    }
+    expect(moge("--help").stdout).to.equal(`${helpText(80)}\n`);
   });
 
   it("fits its help into 80 columns", () => {
