@@ -147,12 +147,13 @@ function replacedLists(value: unknown, path = ""): string[] {
   return isTree(value) ? Object.entries(value).flatMap(([key, child]) => replacedLists(child, join(path, key))) : [];
 }
 
-/** The value at a dotted path, or undefined. */
-export function valueAt(tree: unknown, path: string): unknown {
+/** The value at a path, dotted or in its parts, or undefined. */
+export function valueAt(tree: unknown, path: string | readonly PropertyKey[]): unknown {
   if (path === "") return tree;
+  const keys = typeof path === "string" ? path.split(".") : path.map(String);
   const own = (at: unknown, key: string) =>
     typeof at === "object" && at !== null && Object.hasOwn(at, key) ? (at as Tree)[key] : undefined;
-  return path.split(".").reduce(own, tree);
+  return keys.reduce(own, tree);
 }
 
 export const join = (path: string, key: string) => (path === "" ? key : `${path}.${key}`);

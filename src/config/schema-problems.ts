@@ -8,21 +8,20 @@ type Issue = z.core.$ZodIssue;
 /** @param schema that the layer was checked by */
 export function problemsOf(issue: Issue, schema: z.ZodMiniType, layer: Layer): Problem[] {
   const path = issue.path.map(String).join(".");
+  const value = valueAt(layer.tree, issue.path); // by its parts: a key of a sweep's grid has dots of its own
   if (issue.code === "unrecognized_keys") {
-    const known = knownKeys(schema, issue.path, valueAt(layer.tree, path));
+    const known = knownKeys(schema, issue.path, value);
     return issue.keys.map((key) => ({
       where: originOf(layer, join(path, key)),
       key: join(path, key),
       message: `unknown key${didYouMean(key, known) || (known.length > 0 ? `; known are ${known.join(", ")}` : "")}`,
     }));
   }
-  const branch = issue.code === "invalid_union" && isTree(valueAt(layer.tree, path)) ? nearestBranch(issue) : [];
+  const branch = issue.code === "invalid_union" && isTree(value) ? nearestBranch(issue) : [];
   if (branch.length > 0) {
     return branch.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, schema, layer));
   }
-  return [
-    { where: originOf(layer, path), key: path, message: describeIssue(issue, valueAt(layer.tree, path), schema) },
-  ];
+  return [{ where: originOf(layer, path), key: path, message: describeIssue(issue, value, schema) }];
 }
 
 /** Of a union's branches that are mappings too, what is wrong by the one that fits best; the first of equals. */
@@ -44,7 +43,8 @@ function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): str
     case "too_big": {
       const [bound, more] = issue.code === "too_small" ? [issue.minimum, "more than"] : [issue.maximum, "less than"];
       const least = issue.code === "too_small" ? "at least" : "at most";
-      const what = issue.origin === "array" || issue.origin === "string" ? " entries" : "";
+      const entries = bound === 1 ? " entry" : " entries";
+      const what = issue.origin === "array" || issue.origin === "string" ? entries : "";
       return `expected ${issue.inclusive ? least : more} ${bound}${what}, ${got}`;
     }
     case "invalid_value": {

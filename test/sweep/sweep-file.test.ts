@@ -124,6 +124,11 @@ describe("the plan of a sweep", () => {
   });
 
   const refused: [what: string, text: string, message: RegExp][] = [
+    [
+      "a key without values",
+      "grid: { training.steps: [] }",
+      /^s\.yaml:2:9 grid\.training\.steps: expected at least 1 entry, got \[\]$/,
+    ],
     ["an empty grid", "grid: {}", /^s\.yaml:2:1 grid: names no key to vary/],
     ["an axis without values", "grid: { seed: [] }", /^s\.yaml:2:9 grid\.seed: expected at least 1/],
     ["an unknown key of the sweep", "gird: {}", /^s\.yaml:2:1 gird: unknown key, did you mean "grid"\?/],
