@@ -32,13 +32,20 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** What the system says of places that belong to somebody else. */
+const forbidden = new Set(["EACCES", "EPERM", "EROFS"]);
+
 /** Prints an error, one line a problem, and ends the process with the fitting code. */
 export function fail(error: unknown, debug: boolean): never {
-  const { name, message, stack, code } = (
+  const { name, message, stack, code, path } = (
     error instanceof Error ? error : new Error(String(error))
   ) as NodeJS.ErrnoException;
+  const isForbidden = code !== undefined && forbidden.has(code) && path !== undefined;
   const system = code?.startsWith("E") ? "; what is written stays, and the same command goes on from there" : "";
-  for (const line of `${message}${system}`.split("\n")) process.stderr.write(`moge: ${line}\n`);
+  const text = isForbidden
+    ? `${path} is not ours to read or write (${code}); choose another place, or change its permissions`
+    : `${message}${system}`;
+  for (const line of text.split("\n")) process.stderr.write(`moge: ${line}\n`);
   if (debug) process.stderr.write(`${stack}\n`);
-  process.exit(usageErrors.has(name) ? exitCodes.usage : exitCodes.failed);
+  process.exit(isForbidden || usageErrors.has(name) ? exitCodes.usage : exitCodes.failed);
 }

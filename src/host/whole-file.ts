@@ -32,7 +32,7 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw error;
+    throw Object.assign(error as NodeJS.ErrnoException, { path }); // the name that was asked for
   }
 }
 

@@ -98,6 +98,22 @@ describe("moge plot and moge query", () => {
     });
   }
 
+  it("says in one line that a place is not its own", function () {
+    if (!existsSync("/sys/kernel")) skipAloud(this, "no place here is closed even to the system's own user");
+    const { status, stderr } = moge(
+      "plot",
+      "single/tiny/steps.csv",
+      "--x",
+      "step",
+      "--y",
+      "imbalance_score",
+      "--out",
+      "/sys/a",
+    );
+    expect(stderr).to.match(/^moge: \/sys\/a\.svg is not ours to read or write \(E[A-Z]+\); choose another place.*\n$/);
+    expect(status).to.equal(2);
+  });
+
   it("reports a run with the rows of each figure, and says which file they are", () => {
     expect(moge("report", "single/tiny").status).to.equal(0);
     const run = join(folder, "single", "tiny");
