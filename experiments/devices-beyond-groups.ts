@@ -1,6 +1,6 @@
 /** Eight groups on two to sixty-four devices: where MoGE's promise ends. */
 import type { TrainedExperiment, TrainedTables } from "../src/experiment/experiment.ts";
-import { difference, estimate, isBelow, printed, valuesOf } from "../src/experiment/rows.ts";
+import { difference, type Estimate, estimate, isBelow, printed, valuesOf } from "../src/experiment/rows.ts";
 import type { ExperimentFigures } from "../src/output/experiment-report.ts";
 import { trendFigure } from "../src/output/figures/experiment-figures.ts";
 
@@ -13,6 +13,12 @@ const WAIT = "simulated_wait_seconds";
 
 const counts = [2, 4, 8, 16, 32, 64];
 const on = (variant: string, devices: number) => ({ variant, [DEVICES]: devices });
+const inMilliseconds = ({ mean, low, high, count }: Estimate): Estimate => ({
+  mean: 1e3 * mean,
+  low: 1e3 * low,
+  high: 1e3 * high,
+  count,
+});
 const order = ["topk", "topk-lossfree", "moge"];
 
 export const experiment: TrainedExperiment = {
@@ -105,7 +111,7 @@ export const experiment: TrainedExperiment = {
     {
       text: "on 16 devices, half a group each, MoGE's simulated step is shorter than topk's",
       holds: ({ runs }) => isBelow(difference(runs, STEP, on("moge", 16), on("topk", 16)), 0),
-      found: ({ runs }) => `${(1e3 * difference(runs, STEP, on("moge", 16), on("topk", 16)).mean).toFixed(2)} ms`,
+      found: ({ runs }) => `${printed(inMilliseconds(difference(runs, STEP, on("moge", 16), on("topk", 16))), 2)} ms`,
     },
   ],
 };
