@@ -140,7 +140,7 @@ export const bench: Bench = {
     const peak = await simdPeak();
     const peer = await Peer.open("training.py");
     const notes = [
-      `128-bit SIMD peak of a core, measured: ${peak.toFixed(1)} GFLOP/s. GFLOP count matrix products and attention, three times the forward pass.`,
+      `128-bit SIMD peak of a core, measured on registers alone, fused where the machine can: ${peak.toFixed(1)} GFLOP/s. GFLOP count matrix products and attention, three times the forward pass.`,
       peer
         ? `PyTorch ${String(peer.about["torch"])} with ${String(peer.about["blas"])}, the fastest of ${(peer.about["formulations"] as string[]).length} formulations for each number of threads; its losses and ours agree to ${TOLERANCE} over ${CHECKED_STEPS} steps from the same weights.`
         : "Skipped: PyTorch. No python3 here has it (Debian: python3-torch, and libopenblas0-openmp, without which it is ten times slower); our figures stand alone.",
