@@ -10,8 +10,17 @@ const shown = {
   routers: ["topk", "moge", "group-limited", "switch", "expert-choice"],
   balancingRules: ["switch-loss", "loss-free-bias"],
   routingPresets: [],
+  ascendDevices: [
+    "ascend-910a",
+    "ascend-910b2",
+    "ascend-910b3",
+    "ascend-910b4",
+    "ascend-910c-die",
+    "ascend-950pr",
+    "ascend-950dt",
+  ],
   nvidiaDevices: [],
-  topologies: [
+  ascendTopologies: [
     "a2-8xhccs-roce",
     "a2-pcie",
     "a3-vendor",
@@ -19,9 +28,8 @@ const shown = {
     "a3-roce",
     "950pr-4xub",
     "950dt-superpod",
-    "300i-duo",
-    "ideal",
   ],
+  nvidiaTopologies: ["ideal"],
   textDomains: [],
   capacityRules: ["megatron"],
   statistics: ["load", "probability"],
@@ -31,8 +39,8 @@ const shown = {
   scoreMetrics: ["chosen-probability"],
 };
 
-/** Properties of table entries that only documentation shows. */
-const properties = new Set(["source", "differs", "help", "summary"]);
+/** Properties of table entries that the page never reads: what documentation shows, and what other layers are priced by. */
+const properties = new Set(["source", "differs", "help", "summary", "formula", "attention", "eightBit"]);
 
 /** Tables of nothing but such texts: options of settings, by name. */
 const textTables = new Set(
@@ -46,7 +54,7 @@ const describing = {
   ...Object.fromEntries(
     "described count countOrZero positive notNegative fraction flag section".split(" ").map((name) => [name, 1]),
   ),
-  ...Object.fromEntries("measured vendor derived assumed".split(" ").map((name) => [name, 1])),
+  ...Object.fromEntries("measured vendor derived assumed label".split(" ").map((name) => [name, 1])),
   choice: 2,
 };
 
@@ -77,6 +85,10 @@ export const smallPage = {
 const visitor = (context, hasSources) => {
   const { factory } = context;
   const nothing = () => factory.createStringLiteral("");
+  const withoutTexts = ({ properties: entries }) =>
+    factory.createObjectLiteralExpression(
+      entries.map((entry) => factory.updatePropertyAssignment(entry, entry.name, nothing())),
+    );
   const visit = (node) => {
     if (ts.isVariableDeclaration(node) && node.name.text in shown && ts.isSourceFile(node.parent.parent.parent)) {
       const literal = tableOf(node.initializer);
@@ -90,23 +102,20 @@ const visitor = (context, hasSources) => {
       );
     }
     if (ts.isVariableDeclaration(node) && textTables.has(node.name.text)) {
-      const blank = tableOf(node.initializer).properties.map((entry) =>
-        factory.updatePropertyAssignment(entry, entry.name, nothing()),
-      );
-      return factory.updateVariableDeclaration(
-        node,
-        node.name,
-        undefined,
-        undefined,
-        factory.createObjectLiteralExpression(blank),
-      );
+      const blank = withoutTexts(tableOf(node.initializer));
+      return factory.updateVariableDeclaration(node, node.name, undefined, undefined, blank);
     }
     if (!hasSources && ts.isPropertyAssignment(node) && properties.has(node.name.text)) {
       return factory.updatePropertyAssignment(node, node.name, nothing());
     }
     if (ts.isCallExpression(node) && node.expression.text in describing) {
       const text = describing[node.expression.text];
-      const rest = node.arguments.map((argument, i) => (i === text ? nothing() : ts.visitNode(argument, visit)));
+      const rest = node.arguments.map((argument, i) => {
+        if (i === text) return nothing();
+        // The options of a choice, each with what it means.
+        const isOptions = node.expression.text === "choice" && ts.isObjectLiteralExpression(argument);
+        return isOptions ? withoutTexts(argument) : ts.visitNode(argument, visit);
+      });
       return factory.updateCallExpression(node, node.expression, undefined, rest);
     }
     return ts.visitEachChild(node, visit, context);
