@@ -162,7 +162,7 @@ describe("the page in a browser", function () {
     const scores = () => page.$$eval(".score text", (all) => all.map((each) => each.textContent).join());
     await shows(page, "circle.pick");
     const [before, scored] = [await chosen(), await scores()];
-    await page.getByRole("radio", { name: "MoGE" }).check();
+    await page.getByRole("radio", { name: "MoGE" }).click();
     await shows(page, "circle.reference"); // only beside other routers
     await becomes(async () => (await chosen()) === before, false);
     expect(await scores()).to.equal(scored);

@@ -19,7 +19,7 @@ describe("the tour in a browser", function () {
       if (question) {
         const before = await page.evaluate(() => location.hash);
         await becomes(() => button(page, "Guess first.").isDisabled(), true);
-        await page.getByRole("radio", { name: question.options[question.answer]!.en }).check();
+        await page.getByRole("radio", { name: question.options[question.answer]!.en }).click();
         await button(page, "Show me").click();
         await shows(page, ".revealed", "As you said.");
         if (question.show) await page.waitForFunction((old) => location.hash !== old, before);
