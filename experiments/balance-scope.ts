@@ -27,12 +27,12 @@ export const experiment: TrainedExperiment = {
     "Balanced over a sequence, a micro-batch, an expert-parallel group, the global batch, by a bias or not at all: what does each scope do to balance, quality and specialisation, for top-k and for MoGE?",
   method: [
     "One step is four ranks × two micro-batches × two sequences of 64 tokens, the 1,024 tokens of the other experiments. The auxiliary loss (coefficient 0.1) sees one sequence; one rank's micro-batch, 128 tokens; the micro-batch of all four ranks, the expert-parallel group; or that with the counts of the whole step so far. The bias rule of loss-free balancing looks at the whole step. Both selections share gate, text, order and starting weights.",
-    "Published before: Qwen (arXiv:2501.11873) found that quality rises from micro-batch to global-batch balance, for want of constraint inside a micro-batch; Pangu Ultra MoE found the expert-parallel group best. Both are models of billions of parameters. Here: two layers, 60 steps, two seeds, which is few: intervals span the two; routers are still settling then. Step times are simulated.",
+    "Published before: Qwen (arXiv:2501.11873) found that quality rises from micro-batch to global-batch balance, for want of constraint inside a micro-batch; Pangu Ultra MoE found the expert-parallel group best. Both are models of billions of parameters. Here: two layers, 200 steps, five seeds; intervals are 95 % bootstrap intervals over them. Step times are simulated.",
   ],
   sweep: {
     base: "experiment",
     set: {
-      "training.steps": 60,
+      "training.steps": 200,
       "training.ranks": 4,
       "training.microBatches": 2,
       "training.sequences": 2,
@@ -44,7 +44,7 @@ export const experiment: TrainedExperiment = {
         set: { "router.selection": selection, balance: ruleOf(scope) },
       })),
     ),
-    seeds: 2,
+    seeds: 5,
   },
   quick: {
     set: {
