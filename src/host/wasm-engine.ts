@@ -45,13 +45,14 @@ export async function openWasmEngine(config: RunConfig, profiled = false): Promi
   const { module, title } = compileKernels(config.engine.kernels, shared ? "shared" : "single");
   const memory = await memoryOf(plan.pages, shared);
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-  const workers = await Promise.all(others.map((index) => startThread({ config, module, memory, index, threads })));
+  const starting = others.map((index) => startThread({ config, module, memory, index, threads }));
   const profile = profiled ? new Profile(() => performance.now()) : undefined;
   const crew = new Crew(memory.buffer, 0, threads, profile);
   const count = `${threads} ${shared ? "threads" : "thread"}${config.engine.threads ? "" : " (one a core)"}`;
   const description = `wasm, ${title}, ${count}`;
   const kernels = instantiateKernels(module, memory);
   const engine = new WasmEngine(config, plan, memory.buffer, kernels, crew, description, profile);
+  const workers = await Promise.all(starting); // they come up while the weights are drawn
   const close = engine.close.bind(engine);
   engine.close = () => {
     engine.close = () => {};

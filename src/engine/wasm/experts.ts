@@ -61,6 +61,8 @@ export class Experts {
   private readonly starts: Int32Array;
   /** [N] next free row of each expert among this thread's tokens */
   private readonly next: Int32Array;
+  /** [N] the experts, those with the most rows first: threads that take them in this order end at about the same time */
+  private readonly largestFirst: Int32Array;
 
   constructor(thread: Thread, plan: ExpertsPlan) {
     const { experts, tokens, slots, hiddenSize, expertHiddenSize } = thread.sizes;
@@ -71,6 +73,7 @@ export class Experts {
     this.down = eachExpert(plan.down, experts, expertHiddenSize, hiddenSize);
     this.starts = new Int32Array(experts + 1);
     this.next = new Int32Array(experts);
+    this.largestFirst = Int32Array.from({ length: experts }, (_, expert) => expert);
   }
 
   /** Copies this thread's tokens to their experts' rows. @param x [T, H] @param load [sequences, N] of everyone */
@@ -86,7 +89,8 @@ export class Experts {
   compute(): void {
     const { thread, plan } = this;
     const { expertHiddenSize: F, experts } = thread.sizes;
-    for (let expert = thread.crew.nextTask(); expert < experts; expert = thread.crew.nextTask()) {
+    for (let task = thread.crew.nextTask(); task < experts; task = thread.crew.nextTask()) {
+      const expert = this.largestFirst[task]!;
       const rows = this.rowsOf(expert);
       linearForward(thread, this.up[expert]!, plan.permuted, plan.gateUp, rows);
       const gateUp = rowAddress(plan.gateUp, rows.first, 2 * F);
@@ -129,7 +133,8 @@ export class Experts {
   computeBackward(): void {
     const { thread, plan } = this;
     const { expertHiddenSize: F, experts } = thread.sizes;
-    for (let expert = thread.crew.nextTask(); expert < experts; expert = thread.crew.nextTask()) {
+    for (let task = thread.crew.nextTask(); task < experts; task = thread.crew.nextTask()) {
+      const expert = this.largestFirst[task]!;
       const rows = this.rowsOf(expert);
       const up = this.up[expert]!;
       const down = this.down[expert]!;
@@ -169,6 +174,8 @@ export class Experts {
       }
       starts[expert + 1] = row;
     }
+    const rowsOf = (expert: number) => starts[expert + 1]! - starts[expert]!;
+    this.largestFirst.sort((a, b) => rowsOf(b) - rowsOf(a) || a - b);
     const { first, last } = ownTokens(this.thread, pass);
     for (let slot = first * slots; slot < last * slots; slot++) {
       const expert = assignment.experts[slot]!;
