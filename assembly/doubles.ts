@@ -1,38 +1,18 @@
-/** e^x in doubles for x ≤ 0, the same bits as `exp` of src/core/elementary.ts, operation for operation. */
-
-const LN2_HIGH: f64 = 0.6931471803691238;
-const LN2_LOW: f64 = 1.9082149292705877e-10;
-const LOG2_E: f64 = 1.4426950408889634;
-/** Below it e^x is 0. */
-const SMALLEST: f64 = -745.1332191019412;
-/** The exponent of the smallest normal number. */
-const SMALLEST_NORMAL: f64 = -1022;
-
-/** @param x ≤ 0 or NaN */
-export function exponential(x: f64): f64 {
-  if (x < SMALLEST) return 0;
-  const k = Math.floor(x * LOG2_E + 0.5);
-  const r = x - k * LN2_HIGH - k * LN2_LOW;
-  let sum: f64 = (r / 6227020800 + 1.0 / 479001600) * r + 1.0 / 39916800;
-  sum = ((sum * r + 1.0 / 3628800) * r + 1.0 / 362880) * r + 1.0 / 40320;
-  sum = ((sum * r + 1.0 / 5040) * r + 1.0 / 720) * r + 1.0 / 120;
-  sum = ((sum * r + 1.0 / 24) * r + 1.0 / 6) * r + 1.0 / 2;
-  sum = (sum * r + 1) * r + 1;
-  if (k < -1074) return (sum / 2) * powerOfTwo(-1074);
-  return sum * powerOfTwo(<i64>k);
-}
-
-/** @param exponent -1074 … 0 */
-function powerOfTwo(exponent: i64): f64 {
-  if (exponent >= -1022) return reinterpret<f64>((exponent + 1023) << 52);
-  return reinterpret<f64>((<i64>1) << (exponent + 1074));
-}
+/**
+ * e^x in doubles for x ≤ 0, the same bits as `exp` of src/core/elementary.ts, operation for operation, and the softmax
+ * that routers are compared by.
+ */
+import { largestOf, loadLanes } from "./lanes";
 
 // Numbers lie in memory: V8 takes three instructions to make a vector of a constant where it is used, one to load it.
-const HIGH = memory.data<f64>([LN2_HIGH]);
-const LOW = memory.data<f64>([LN2_LOW]);
-const LOG2 = memory.data<f64>([LOG2_E]);
+const LN2_HIGH = memory.data<f64>([0.6931471803691238]);
+const LN2_LOW = memory.data<f64>([1.9082149292705877e-10]);
+const LOG2_E = memory.data<f64>([1.4426950408889634]);
 const HALF = memory.data<f64>([0.5]);
+/** e^x is 0 from here on, with a little to spare. */
+const SMALLEST = memory.data<f64>([-746]);
+/** The exponent of the smallest normal number. */
+const SMALLEST_NORMAL = memory.data<f64>([-1022]);
 const FACTORIAL_13 = memory.data<f64>([6227020800]);
 /** Of r^12 down to r^0. */
 const TERMS = memory.data<f64>([
@@ -64,21 +44,35 @@ export function exponentials(x: usize, count: i32): void {
   for (; count > 0; count -= 8, x += 64) eightExponentials(x);
 }
 
+/**
+ * e^(x − largest), which are in proportion to the softmax. Logits that are all −∞ are equal, where a difference would be
+ * no number.
+ * @param logits [count] f32
+ * @param terms [count] f64 written, as `exponentials` does
+ * @returns their sum, first to last
+ */
+export function softmaxTerms(logits: usize, count: i32, terms: usize): f64 {
+  const largest = f64x2.splat(largestOf(logits, count));
+  for (let i: i32 = 0; i < count; i += 2) {
+    const x = f64x2.promote_low_f32x4(loadLanes(logits + ((<usize>i) << 2), min(count - i, 2)));
+    v128.store(terms + ((<usize>i) << 3), v128.andnot(f64x2.sub(x, largest), f64x2.eq(x, largest)));
+  }
+  exponentials(terms, count);
+  let sum: f64 = 0;
+  for (const end = terms + ((<usize>count) << 3); terms < end; terms += 8) sum += load<f64>(terms);
+  return sum;
+}
+
 /** Four vectors at a time, because one alone is a chain of operations of which each waits for the last. */
 function eightExponentials(x: usize): void {
-  const x0 = v128.load(x);
-  const x1 = v128.load(x, 16);
-  const x2 = v128.load(x, 32);
-  const x3 = v128.load(x, 48);
+  const x0 = clamped(v128.load(x));
+  const x1 = clamped(v128.load(x, 16));
+  const x2 = clamped(v128.load(x, 32));
+  const x3 = clamped(v128.load(x, 48));
   const k0 = exponent(x0);
   const k1 = exponent(x1);
   const k2 = exponent(x2);
   const k3 = exponent(x3);
-  const least = f64x2.pmin(f64x2.pmin(k0, k1), f64x2.pmin(k2, k3));
-  if (v128.any_true(f64x2.lt(least, f64x2.splat(SMALLEST_NORMAL)))) {
-    for (let i: usize = 0; i < 64; i += 8) store<f64>(x + i, exponential(load<f64>(x + i)));
-    return;
-  }
   const r0 = rest(x0, k0);
   const r1 = rest(x1, k1);
   const r2 = rest(x2, k2);
@@ -93,12 +87,17 @@ function eightExponentials(x: usize): void {
   v128.store(x, scaled(e3, k3), 48);
 }
 
+/** NaN stays NaN. */
+function clamped(x: v128): v128 {
+  return f64x2.pmax(x, spread(SMALLEST));
+}
+
 function exponent(x: v128): v128 {
-  return f64x2.floor(f64x2.add(f64x2.mul(x, spread(LOG2)), spread(HALF)));
+  return f64x2.floor(f64x2.add(f64x2.mul(x, spread(LOG2_E)), spread(HALF)));
 }
 
 function rest(x: v128, k: v128): v128 {
-  return f64x2.sub(f64x2.sub(x, f64x2.mul(k, spread(HIGH))), f64x2.mul(k, spread(LOW)));
+  return f64x2.sub(f64x2.sub(x, f64x2.mul(k, spread(LN2_HIGH))), f64x2.mul(k, spread(LN2_LOW)));
 }
 
 /** e^r */
@@ -118,10 +117,16 @@ function series(r: v128): v128 {
   return horner(sum, r, 12);
 }
 
-/** sum · 2^k, which is written as its exponent field. */
+/** sum · 2^k, in two steps of which only the last may round: where 2^k is no normal number, the product may be none. */
 function scaled(sum: v128, k: v128): v128 {
+  const normal = f64x2.pmax(k, spread(SMALLEST_NORMAL));
+  return f64x2.mul(f64x2.mul(sum, powerOfTwo(f64x2.sub(k, normal))), powerOfTwo(normal));
+}
+
+/** 2^k by its exponent field. @param k -1022 … 0 */
+function powerOfTwo(k: v128): v128 {
   const exponents = i64x2.extend_low_i32x4_s(i32x4.trunc_sat_f64x2_s_zero(k));
-  return f64x2.mul(sum, i64x2.shl(i64x2.add(exponents, i64x2.splat(1023)), 52));
+  return i64x2.shl(i64x2.add(exponents, i64x2.splat(1023)), 52);
 }
 
 function horner(sum: v128, r: v128, index: usize): v128 {

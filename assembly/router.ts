@@ -6,8 +6,8 @@
  * all other routers go through. Exponentials are taken eight at a time; nothing is blocked: a token's row stays in the
  * first-level cache from its scores to its weights.
  */
-import { exponential, exponentials } from "./doubles";
-import { largestOf, loadLanes, storeLanes } from "./lanes";
+import { exponentials, softmaxTerms } from "./doubles";
+import { storeLanes } from "./lanes";
 
 /** How gates are made; laid out by src/engine/wasm/router-kernel.ts, which writes these words in this order. */
 @unmanaged
@@ -67,7 +67,7 @@ export function routeForward(
   const size = gate.experts / gate.groups;
   const count = gate.topK / gate.groups;
   for (let t: i32 = 0; t < tokens; t++) {
-    if (gate.sigmoid) sigmoids(logits, scores, gate.experts);
+    if (gate.sigmoid) sigmoids(logits, scores, gate.experts, scratch);
     else softmax(logits, scores, gate.experts, scratch);
     let taken = experts;
     for (let from: i32 = 0; from < gate.experts; from += size, taken += (<usize>count) << 2) {
@@ -83,19 +83,11 @@ export function routeForward(
 
 /** @param terms [N] f64 scratch */
 function softmax(logits: usize, scores: usize, experts: i32, terms: usize): void {
-  const largest = f64x2.splat(largestOf(logits, experts));
-  for (let i: i32 = 0; i < experts; i += 2) {
-    const x = f64x2.promote_low_f32x4(loadLanes(logits + ((<usize>i) << 2), min(experts - i, 2)));
-    v128.store(terms + ((<usize>i) << 3), v128.andnot(f64x2.sub(x, largest), f64x2.eq(x, largest)));
-  }
-  exponentials(terms, experts);
-  let sum: f64 = 0;
-  for (let i: i32 = 0; i < experts; i++) sum += double(terms, i);
-  const divisor = f64x2.splat(sum);
+  const sum = f64x2.splat(softmaxTerms(logits, experts, terms));
   for (let i: i32 = 0; i < experts; i += 2) {
     // The scores are floats before they are divided, too.
     const rounded = f64x2.promote_low_f32x4(f32x4.demote_f64x2_zero(v128.load(terms + ((<usize>i) << 3))));
-    storeLanes(scores + ((<usize>i) << 2), f32x4.demote_f64x2_zero(f64x2.div(rounded, divisor)), min(experts - i, 2));
+    storeLanes(scores + ((<usize>i) << 2), f32x4.demote_f64x2_zero(f64x2.div(rounded, sum)), min(experts - i, 2));
   }
 }
 
@@ -104,11 +96,13 @@ function below(logit: f64, largest: f64): f64 {
   return logit == largest ? 0 : logit - largest;
 }
 
-function sigmoids(logits: usize, scores: usize, experts: i32): void {
+/** @param terms [N] f64 scratch */
+function sigmoids(logits: usize, scores: usize, experts: i32, terms: usize): void {
+  for (let i: i32 = 0; i < experts; i++) setDouble(terms, i, -abs(float(logits, i)));
+  exponentials(terms, experts);
   for (let i: i32 = 0; i < experts; i++) {
-    const x = float(logits, i);
-    const e = exponential(x >= 0 ? -x : x);
-    setFloat(scores, i, (x >= 0 ? 1 : e) / (1 + e));
+    const e = double(terms, i);
+    setFloat(scores, i, (float(logits, i) >= 0 ? 1 : e) / (1 + e));
   }
 }
 

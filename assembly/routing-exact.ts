@@ -2,13 +2,14 @@
  * Group-limited routing of one token in doubles, operation for operation as src/routing/group-limited.ts does it, for
  * the few tokens that single precision cannot decide.
  */
-import { exponential } from "./doubles";
+import { softmaxTerms } from "./doubles";
 import { Job, VALUES } from "./routing-job";
 
 /** @param row [N] logits @param experts,logits [K] written */
 export function routeExactly(job: Job, row: usize, experts: usize, logits: usize, scratch: usize): void {
   const values = scratch + VALUES;
-  writeScores(job, row, values);
+  const sum = softmaxTerms(row, job.width, values);
+  for (let at = values; at < values + ((<usize>job.width) << 3); at += 8) store<f64>(at, load<f64>(at) / sum);
   const size = job.width / job.groups;
   let kept: u64 = 0;
   for (let n: i32 = 0; n < job.limit; n++) {
@@ -42,24 +43,6 @@ export function routeExactly(job: Job, row: usize, experts: usize, logits: usize
     store<i32>(experts + j, best);
     store<f32>(logits + j, load<f32>(row + ((<usize>best) << 2)));
   }
-}
-
-/** Softmax. */
-function writeScores(job: Job, row: usize, values: usize): void {
-  const count = <usize>job.width;
-  let largest: f64 = -Infinity;
-  for (let i: usize = 0; i < count; i++) {
-    const logit = <f64>load<f32>(row + (i << 2));
-    if (logit > largest) largest = logit;
-  }
-  let sum: f64 = 0;
-  for (let i: usize = 0; i < count; i++) {
-    const logit = <f64>load<f32>(row + (i << 2));
-    const term = logit == largest ? 1 : exponential(logit - largest);
-    store<f64>(values + (i << 3), term);
-    sum += term;
-  }
-  for (let i: usize = 0; i < count; i++) store<f64>(values + (i << 3), load<f64>(values + (i << 3)) / sum);
 }
 
 /** The sum of the one or two best, the larger first. */

@@ -4,10 +4,8 @@
  * the least surprising choice of `limit` groups that gives every group its load (conditional Poisson sampling:
  * Chen, Dempster & Liu, Biometrika 81, 1994), with K/limit experts out of each, independently.
  */
-
-import { exp, log } from "../core/elementary.ts";
 import type { Architecture } from "./architecture.ts";
-import { profileOfLoads, type RoutingProfile, spread } from "./routing-profile.ts";
+import { missProbability, profileOfLoads, type RoutingProfile, spread } from "./routing-profile.ts";
 
 /**
  * @param weights [N] relative popularity of the experts, not negative
@@ -50,16 +48,14 @@ export function limitedProfileOfLoads(
         shares[at] = shares[at]! + inside[e]! / perGroup;
       }
       return Float64Array.from({ length: units }, (_, unit) => {
-        const missed = shares.subarray(unit * groups, (unit + 1) * groups).map((share) => missing(share, perGroup));
+        const missed = shares
+          .subarray(unit * groups, (unit + 1) * groups)
+          .map((share) => missProbability(share, perGroup));
         return 1 - choice.mean(missed);
       });
     },
   };
 }
-
-/** (1 − share)^picks */
-const missing = (share: number, picks: number): number =>
-  share >= 1 - 1e-12 ? 0 : share === 0 ? 1 : exp(picks * log(1 - share));
 
 /** A choice of some of the groups, each with its own probability of being among them. */
 class GroupChoice {

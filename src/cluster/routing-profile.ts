@@ -96,7 +96,7 @@ export function spread(
 }
 
 /** (1 − share)^picks, for a real number of picks. */
-function missProbability(share: number, picks: number): number {
+export function missProbability(share: number, picks: number): number {
   if (share >= 1 - 1e-12) return 0;
   return picks === 1 ? 1 - share : exp(picks * log(1 - share));
 }

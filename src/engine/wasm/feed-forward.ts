@@ -12,10 +12,11 @@ import { Experts, type ExpertsPlan, planExperts } from "./experts.ts";
 import type { Address } from "./kernels.ts";
 import { type Norm, normBackward, normForward, planNorm } from "./norm.ts";
 import type { ParameterPlan } from "./parameters.ts";
-import { planRouter, type RouterGradients, RouterPass, type RouterPlan } from "./router.ts";
+import { RouterPass } from "./router.ts";
+import { planRouter, type RouterGradients, type RouterPlan } from "./router-plan.ts";
 import type { Pass, Sizes } from "./sizes.ts";
 import { planSwiglu, type Swiglu, shareOfSwigluGradient, swigluBackward, swigluForward } from "./swiglu.ts";
-import { clearRows, copyRows, ownTokens, rowAddress, type Thread } from "./thread.ts";
+import { clearRows, copyRows, ownTokens, type Thread } from "./thread.ts";
 
 export interface FeedForwardPlan {
   readonly norm: Norm;
@@ -104,7 +105,7 @@ export class FeedForward {
     experts.compute();
     crew.barrier();
     laps.lap("experts");
-    experts.combine(this.weights(pass), output, pass);
+    experts.combine(router.weights(pass), output, pass);
     laps.lap("dispatch and combine");
   }
 
@@ -119,7 +120,7 @@ export class FeedForward {
     else clearRows(thread, dHidden, rows, sizes.hiddenSize);
     if (common) laps.lap(this.commonName);
     if (router && experts) {
-      experts.combineBackward(this.weights(pass), dWeights, dOutput, pass);
+      experts.combineBackward(router.weights(pass), dWeights, dOutput, pass);
       laps.lap("dispatch and combine");
       router.backward(dHidden, pass);
       laps.lap("router");
@@ -142,11 +143,5 @@ export class FeedForward {
 
   private get commonName(): string {
     return this.router ? "shared experts" : "dense feed-forward";
-  }
-
-  /** [T, slots] gate weights of a pass */
-  private weights({ place }: Pass): Address {
-    const { tokens, slots } = this.thread.sizes;
-    return rowAddress(this.plan.routed!.router.weights, place * tokens, slots);
   }
 }

@@ -8,7 +8,7 @@ import { type Head, planHead } from "./head.ts";
 import { type Address, GEMM_SCRATCH_BYTES } from "./kernels.ts";
 import { type OptimizerPlan, planOptimizer } from "./optimizer.ts";
 import { type ParameterPlan, planParameters } from "./parameters.ts";
-import { planRouterGradients } from "./router.ts";
+import { planRouterGradients } from "./router-plan.ts";
 import { type Sizes, sizesOf } from "./sizes.ts";
 
 export interface ModelPlan {

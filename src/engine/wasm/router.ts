@@ -4,131 +4,21 @@
  * routers that are trained most (router-kernel.ts). A router that looks at a whole batch is run by one thread a batch,
  * while the others wait.
  */
-import { type FinishedLayer, neededStatistics } from "../../balance/balance.ts";
+import type { FinishedLayer } from "../../balance/balance.ts";
 import type { Sums } from "../../balance/rule.ts";
-import { settingsOfLayer } from "../../balance/rules.ts";
 import { statisticNamed } from "../../balance/statistics.ts";
-import { balanceShape, noiseOf } from "../../config/router-settings.ts";
+import { balanceShape } from "../../config/router-settings.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import type { Floats } from "../../core/floats.ts";
 import type { Assignment } from "../../routing/assignment.ts";
-import { routerNamed } from "../../routing/routers.ts";
 import { LayerRouter, type RoutedPass, type RoutedPlace } from "../layer-router.ts";
-import type { Arena } from "./arena.ts";
 import { type Embedding, tokensOf } from "./embedding.ts";
 import type { Address } from "./kernels.ts";
-import { type Linear, linearBackward, linearForward, shareOfWeightGradient } from "./linear.ts";
-import { type ParameterPlan, type Weights, weightsNamed } from "./parameters.ts";
-import { planRouterKernel, RouterKernel, type RouterKernelPlan } from "./router-kernel.ts";
-import type { Pass, Sizes } from "./sizes.ts";
+import { linearBackward, linearForward, shareOfWeightGradient } from "./linear.ts";
+import { RouterKernel } from "./router-kernel.ts";
+import type { RouterGradients, RouterPlan } from "./router-plan.ts";
+import type { Pass } from "./sizes.ts";
 import { ownSequences, ownTokens, rowAddress, type Thread } from "./thread.ts";
-
-export interface RouterPlan {
-  readonly linear: Linear;
-  /** [T, N] before any noise */
-  readonly logits: Address;
-  readonly noise: NoisePlan | undefined;
-  /** [T, N] */
-  readonly scores: Address;
-  /** [places, T, slots] int32: after dropping */
-  readonly experts: Address;
-  /** [places, T, slots] int32: before; the same where nothing drops */
-  readonly chosen: Address;
-  /** [places, T, slots] int32; of routers that refuse experts */
-  readonly refused: Address | undefined;
-  /** [places, T, slots] */
-  readonly weights: Address;
-  /** [S, width] float64 each */
-  readonly sums: Readonly<Record<string, Address>>;
-  /** [S, N] float64 */
-  readonly load: Address;
-  /** [N] float64 */
-  readonly bias: Address;
-  /** [balancing rules] float64 */
-  readonly state: Address;
-  /** The learned scales of the experts, and [S, N] float64 gradients by them. */
-  readonly expertScale: (Weights & { readonly ofSequences: Address }) | undefined;
-  /** Absent: routed by the pass that all engines share. */
-  readonly kernel: RouterKernelPlan | undefined;
-}
-
-interface NoisePlan {
-  /** Of learned noise: the second projection, and [T, N] what it gives. */
-  readonly learned: { readonly linear: Linear; readonly raw: Address } | undefined;
-  /** [T, N] each */
-  readonly noisy: Address;
-  readonly draws: Address;
-}
-
-/** Gradients on the way back; the layers use them one after another. */
-export interface RouterGradients {
-  /** [T, slots] */
-  readonly dWeights: Address;
-  /** [T, N] */
-  readonly dLogits: Address;
-  /** [T, N] by the second projection of learned noise */
-  readonly dRaw: Address | undefined;
-}
-
-export function planRouter(
-  arena: Arena,
-  sizes: Sizes,
-  parameters: ParameterPlan,
-  config: RunConfig,
-  layer: number,
-): RouterPlan {
-  const { tokens, sequences, experts, slots, hiddenSize, microBatches } = sizes;
-  const ofPlaces = (microBatches + 1) * tokens * slots;
-  const name = `layers.${layer}.router`;
-  const linear = (parameter: string) => ({
-    ...weightsNamed(parameters, parameter),
-    inputs: hiddenSize,
-    outputs: experts,
-  });
-  const matrix = () => arena.words(tokens * experts);
-  const noise = noiseOf(config);
-  const assigned = arena.words(ofPlaces);
-  const shape = balanceShape(config);
-  return {
-    linear: linear(name),
-    logits: matrix(),
-    noise: noise && {
-      learned: noise.kind === "learned" ? { linear: linear(`${name}.noise`), raw: matrix() } : undefined,
-      noisy: matrix(),
-      draws: matrix(),
-    },
-    scores: matrix(),
-    experts: assigned,
-    chosen: config.router.capacity === undefined ? assigned : arena.words(ofPlaces),
-    refused: routerNamed(config.router.selection).refuses && arena.words(ofPlaces),
-    weights: arena.words(ofPlaces),
-    sums: Object.fromEntries(
-      neededStatistics(settingsOfLayer(config.balance, layer)).map((statistic) => [
-        statistic,
-        arena.doubles(sequences * statisticNamed(statistic).width(shape)),
-      ]),
-    ),
-    load: arena.doubles(sequences * experts),
-    bias: arena.doubles(experts),
-    state: arena.doubles(config.balance.length),
-    expertScale:
-      config.router.expertScale === "learned"
-        ? { ...weightsNamed(parameters, `${name}.scale`), ofSequences: arena.doubles(sequences * experts) }
-        : undefined,
-    kernel: planRouterKernel(arena, config, layer),
-  };
-}
-
-export function planRouterGradients(
-  arena: Arena,
-  { tokens, experts, slots }: Sizes,
-  config: RunConfig,
-): RouterGradients {
-  const dWeights = arena.words(tokens * slots);
-  const dLogits = arena.words(tokens * experts);
-  const dRaw = noiseOf(config)?.kind === "learned" ? arena.words(tokens * experts) : undefined;
-  return { dWeights, dLogits, dRaw };
-}
 
 export class RouterPass {
   private readonly thread: Thread;
@@ -198,6 +88,11 @@ export class RouterPass {
     return this.router.memory.load;
   }
 
+  /** [T, slots] gate weights of a micro-batch */
+  weights(pass: Pass): Address {
+    return this.ofPlace(this.plan.weights, pass);
+  }
+
   assignment({ place }: Pass): Assignment {
     return this.router.memory.places[place]!.assignment;
   }
@@ -221,7 +116,7 @@ export class RouterPass {
     const learned = plan.noise?.learned;
     if (learned) linearForward(thread, learned.linear, x, learned.raw, tokens);
     if (kernel) {
-      kernel.forward(tokens, this.ofPlace(plan.experts, pass), this.ofPlace(plan.weights, pass));
+      kernel.forward(tokens, this.ofPlace(plan.experts, pass), this.weights(pass));
     } else if (router.isTokenwise) {
       router.route(routed, sequences);
     } else {
