@@ -131,6 +131,11 @@ describe("a cost config", () => {
     ],
     ["too few devices on the links", /16 devices are more than the 8 that/, "cluster.topology=a2-pcie"],
     ["a slow device that is not there", /device 16 is not among 0 … 15/, "cluster.slow=[{device: 16, speed: 0.5}]"],
+    [
+      "a device of two speeds",
+      /device 1 has two speeds; give it one/,
+      "cluster.slow=[{device: 1, speed: 0.5}, {device: 1, speed: 0.7}]",
+    ],
     ["a device without any speed", /speed: expected more than 0, got 0/, "cluster.slow=[{device: 1, speed: 0}]"],
     ["chunks that 1F1B cannot have", /1f1b has one chunk of layers a device, not 2/, "layout.virtual=2"],
     [
