@@ -93,6 +93,11 @@ describe("a cost config", () => {
       /^--set layout\.expert=256 layout\.expert: 256 expert-parallel devices are more than the 128 experts; take at most 128$/,
       "layout.expert=256",
     ],
+    [
+      "a spread of loads beyond doubles",
+      /routing\.sigma: expected at most 100, got 1e\+308$/,
+      "routing={kind: log-normal, sigma: 1.0e308}",
+    ],
     ["experts that do not divide", /128 experts do not divide evenly by 7 devices/, "layout.expert=7"],
     [
       "a stage that does not divide",
