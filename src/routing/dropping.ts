@@ -23,7 +23,7 @@ export interface DropInput extends TokenRange {
 
 /**
  * The place of each assignment of a range in the queue of its bin, in the order in which they are served.
- * @param bins given a capacity, bins with room for all are not sorted: places then tell no more than who finds room
+ * @param bins given a capacity, places tell no more than who finds room
  * @returns [tokens of the range, slots]; −1 in empty slots
  */
 export function queuePlaces(
@@ -58,12 +58,12 @@ export function dropOverflow(assignment: Assignment, bins: Bins, input: DropInpu
 }
 
 /**
- * Places in [T, slots], bin after bin, in each the largest value first, equal ones by place; in bins with room for all
- * by place, for sorting is what dropping costs.
+ * Places in [T, slots], bin after bin, in each the largest value first, equal ones by place. Given a capacity, those that
+ * find room stand before those that do not, each by place, for sorting is what dropping costs.
  */
 function byValue(
   { slots, experts, weights, tokens }: Assignment,
-  { binOf, bins, capacity = 0 }: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
+  { binOf, bins, capacity }: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
   { settings, scores, random, first, last }: DropInput,
 ): Int32Array {
   const width = scores.length / tokens;
@@ -86,10 +86,27 @@ function byValue(
     if (expert !== NO_EXPERT) order[next[binOf[expert]!]!++] = i;
   }
   for (let bin = 0; bin < bins; bin++) {
-    if (ends[bin + 1]! - ends[bin]! <= capacity) continue;
-    order.subarray(ends[bin], ends[bin + 1]).sort((a, b) => value[b]! - value[a]! || a - b);
+    const queue = order.subarray(ends[bin], ends[bin + 1]);
+    if (capacity === undefined) queue.sort((a, b) => value[b]! - value[a]! || a - b);
+    else if (capacity < queue.length) bringForward(queue, value, capacity);
   }
   return order.map((i) => first * slots + i);
+}
+
+/** Puts the places of the `count` largest values first, of equal ones the first places; otherwise all stay in order. */
+function bringForward(queue: Int32Array, value: Float64Array, count: number): void {
+  const values = new Float64Array(queue.length);
+  for (let i = 0; i < queue.length; i++) values[i] = value[queue[i]!]!;
+  const least = values.toSorted()[queue.length - count]!;
+  let equal = count;
+  for (let i = 0; i < values.length; i++) if (values[i]! > least) equal--;
+  const behind: number[] = [];
+  let front = 0;
+  for (let i = 0; i < values.length; i++) {
+    if (values[i]! > least || (values[i] === least && equal-- > 0)) queue[front++] = queue[i]!;
+    else behind.push(queue[i]!);
+  }
+  queue.set(behind, front);
 }
 
 function byToken({ slots, tokens }: Choice, { settings, scores, first, last }: DropInput): Int32Array {
