@@ -2,7 +2,8 @@
  * The routing pass of a batch by a wasm kernel, for what it knows: top-k and MoGE, softmax scores, nothing dropped. It is
  * a twin of routing/, to the bit (assembly/batch.ts); all else is left to the pass itself.
  */
-import { PAGE_BYTES, type WasmMemory, type WasmModule, webAssembly } from "../../engine/wasm/webassembly.ts";
+import type { Floats } from "../../core/floats.ts";
+import { PAGE_BYTES, type WasmMemory, webAssembly } from "../../engine/wasm/webassembly.ts";
 import type { Routing } from "../../routing/route.ts";
 
 type Address = number;
@@ -34,43 +35,62 @@ interface Kernels {
 /** Vectors may reach so far beyond an array. */
 const SLACK = 64;
 
+/** For the kernels' own numbers, then arrays that are lent, then what one call needs; what is never written costs nothing. */
+const MEMORY_PAGES = 320;
+
 export class BatchKernel {
-  private readonly module: WasmModule;
-  private memory: WasmMemory | undefined;
-  private kernels: Kernels | undefined;
+  private readonly memory: WasmMemory;
+  private readonly kernels: Kernels;
+  /** Of what is lent. */
+  private end = PAGE_BYTES;
 
   /** @param bytes dist/wasm/batch.single.wasm */
   constructor(bytes: Uint8Array) {
-    this.module = new webAssembly.Module(bytes);
+    this.memory = new webAssembly.Memory({ initial: MEMORY_PAGES, maximum: MEMORY_PAGES });
+    const module = new webAssembly.Module(bytes);
+    this.kernels = new webAssembly.Instance(module, { env: { memory: this.memory } }).exports as Kernels;
   }
 
-  /** As `score` of routing/route.ts. @returns false, and nothing done, of scores that it does not know */
+  /** Memory for good, which need not be copied to be worked on; undefined if there is no room left. */
+  lend(length: number): Float64Array | undefined {
+    const address = this.end;
+    const end = after(address, 8 * length);
+    if (end > this.memory.buffer.byteLength) return undefined;
+    this.end = end;
+    return new Float64Array(this.memory.buffer, address, length);
+  }
+
+  /** As `score` of routing/route.ts. @returns false, and nothing done, of what it does not know or has no room for */
   score({ settings, noise, logits, scores, shape, assignment }: Routing): boolean {
     if (settings.scoreFunction !== "softmax" || noise !== undefined) return false;
-    const { length } = logits;
-    const [from, to] = this.room(8 * length, 8 * length);
-    this.doubles(from, length).set(logits);
-    this.kernels!.softmax(from!, to!, assignment.tokens, shape.experts);
-    scores.set(this.doubles(to, length));
+    const room = new Room(this.memory, this.end);
+    const [from, to] = [room.for(logits), room.for(scores)];
+    if (!room.suffices) return false;
+    room.write(logits, from);
+    this.kernels.softmax(from, to, assignment.tokens, shape.experts);
+    room.read(scores, to);
     return true;
   }
 
-  /** As `choose` of routing/route.ts. @param bias [N] @returns false, and nothing done, of a router that it does not know */
+  /** As `choose` of routing/route.ts. @param bias [N] @returns as `score` does */
   choose({ settings, shape, logits, scores, assignment, chosen }: Routing, bias: Float64Array): boolean {
     if (settings.selection !== "topk" && settings.selection !== "moge") return false;
-    const { experts, topK } = shape;
     const shifts = bias.some((shift) => shift !== 0);
     const ranked = shifts ? scores : logits;
-    const [from, by, to, best] = this.room(8 * ranked.length, 8 * experts, 4 * chosen.length, 8 * topK);
-    this.doubles(from, ranked.length).set(ranked);
-    this.doubles(by, experts).set(bias);
+    const taken = new Float64Array(shape.topK);
+    const room = new Room(this.memory, this.end);
+    const [from, by, to, best] = [room.for(ranked), room.for(bias), room.for(chosen), room.for(taken)];
+    if (!room.suffices) return false;
+    room.write(ranked, from);
+    room.write(bias, by);
+    const { experts, topK } = shape;
     const groups = settings.selection === "moge" ? shape.groups : 1;
-    this.kernels!.choose(from!, shifts ? by! : 0, assignment.tokens, experts, topK, groups, to!, best!);
-    chosen.set(this.ids(to, chosen.length));
+    this.kernels.choose(from, shifts ? by : 0, assignment.tokens, experts, topK, groups, to, best);
+    room.read(chosen, to);
     return true;
   }
 
-  /** As `settle` of routing/route.ts, after `choose`. @returns false, and nothing done, of weights that it does not know */
+  /** As `settle` of routing/route.ts, after `choose`. @returns as `score` does */
   settle({ settings, shape, logits, assignment, chosen }: Routing): boolean {
     const { selection, scoreFunction, normalisation, capacity, expertScale, scale } = settings;
     const isKnown =
@@ -81,35 +101,56 @@ export class BatchKernel {
       expertScale === undefined;
     if (!isKnown) return false;
     const { tokens, weights } = assignment;
-    const [from, by, to] = this.room(8 * logits.length, 4 * chosen.length, 8 * weights.length);
-    this.doubles(from, logits.length).set(logits);
-    this.ids(by, chosen.length).set(chosen);
-    this.kernels!.weigh(from!, by!, to!, tokens, shape.experts, shape.topK, scale);
-    weights.set(this.doubles(to, weights.length));
+    const room = new Room(this.memory, this.end);
+    const [from, by, to] = [room.for(logits), room.for(chosen), room.for(weights)];
+    if (!room.suffices) return false;
+    room.write(logits, from);
+    room.write(chosen, by);
+    this.kernels.weigh(from, by, to, tokens, shape.experts, shape.topK, scale);
+    room.read(weights, to);
     return true;
   }
+}
 
-  /** Addresses of arrays of so many bytes, behind the kernels' own numbers. */
-  private room(...bytes: readonly number[]): Address[] {
-    let end = PAGE_BYTES;
-    const addresses = bytes.map((length) => {
-      const address = end;
-      end += Math.ceil((length + SLACK) / 16) * 16;
-      return address;
-    });
-    if (this.memory === undefined || this.memory.buffer.byteLength < end) {
-      const pages = Math.ceil(end / PAGE_BYTES);
-      this.memory = new webAssembly.Memory({ initial: pages, maximum: pages });
-      this.kernels = new webAssembly.Instance(this.module, { env: { memory: this.memory } }).exports as Kernels;
-    }
-    return addresses;
+const after = (address: Address, bytes: number): Address => address + 16 * Math.ceil((bytes + SLACK) / 16);
+
+/** Where the arrays of one call lie: those of the kernels' memory where they are, copies of others behind what is lent. */
+class Room {
+  private readonly memory: WasmMemory;
+  private end: Address;
+
+  constructor(memory: WasmMemory, end: Address) {
+    this.memory = memory;
+    this.end = end;
   }
 
-  private doubles(address: Address | undefined, length: number): Float64Array {
-    return new Float64Array(this.memory!.buffer, address, length);
+  get suffices(): boolean {
+    return this.end <= this.memory.buffer.byteLength;
   }
 
-  private ids(address: Address | undefined, length: number): Int32Array {
-    return new Int32Array(this.memory!.buffer, address, length);
+  for(array: Floats | Int32Array): Address {
+    if (this.holds(array)) return array.byteOffset;
+    const address = this.end;
+    this.end = after(address, array.byteLength);
+    return address;
+  }
+
+  write(array: Floats | Int32Array, address: Address): void {
+    if (!this.holds(array)) this.copy(array, address).set(array);
+  }
+
+  read(array: Floats | Int32Array, address: Address): void {
+    if (!this.holds(array)) array.set(this.copy(array, address));
+  }
+
+  private holds(array: Floats | Int32Array): boolean {
+    return array.buffer === this.memory.buffer;
+  }
+
+  private copy({ length, BYTES_PER_ELEMENT }: Floats | Int32Array, address: Address): Float64Array | Int32Array {
+    const { buffer } = this.memory;
+    return BYTES_PER_ELEMENT === 4
+      ? new Int32Array(buffer, address, length)
+      : new Float64Array(buffer, address, length);
   }
 }

@@ -11,6 +11,9 @@ export function routeByKernel(bytes: Uint8Array | undefined): void {
   kernel = bytes && new BatchKernel(bytes);
 }
 
+/** Memory that the kernel need not copy, if there is one. */
+export const lentDoubles = (length: number): Float64Array => kernel?.lend(length) ?? new Float64Array(length);
+
 export function score(routing: Routing): void {
   if (!kernel?.score(routing)) slow.score(routing);
 }

@@ -1,6 +1,6 @@
 /** The batch as routers see it: logits and their softmax, which routers that are balanced alike share. */
 import { newRouting } from "../../routing/route.ts";
-import { score } from "./pass.ts";
+import { lentDoubles, score } from "./pass.ts";
 import { logitsOf, type Preferences } from "./preferences.ts";
 
 export interface Scored {
@@ -16,17 +16,20 @@ export interface ScoredBy {
   readonly offset: ArrayLike<number>;
 }
 
+/** Experts · tokens that the sliders go to; what of it is never written costs nothing. */
+const LARGEST = 256 * 1024;
+
 /** Memory of one batch after another: a new megabyte at every stop of a slider is what collecting garbage takes longest for. */
 class Sheet {
   name = "";
-  private logits = new Float64Array(0);
-  private scores = new Float64Array(0);
+  private logits: Float64Array = new Float64Array(0);
+  private scores: Float64Array = new Float64Array(0);
 
   write({ preferences, tokens, offset }: ScoredBy, name: string): void {
     const length = tokens * preferences.experts;
     if (this.logits.length < length) {
-      this.logits = new Float64Array(length);
-      this.scores = new Float64Array(length);
+      this.logits = lentDoubles(Math.max(length, LARGEST));
+      this.scores = lentDoubles(Math.max(length, LARGEST));
     }
     this.name = name;
     const { logits, scores } = this.read(length);

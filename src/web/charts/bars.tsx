@@ -38,7 +38,12 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
     const scale = linear([0, highest], [height - margin.bottom, margin.top], 4);
     const right = width - margin.right;
     const place = placesOf(groups, margin.left, right);
-    // One path for all: a slider that moves them moves one element.
+    // One path for all of a kind: a slider that moves them moves one element.
+    const means = groups
+      .map(({ mean, values }, g) =>
+        mean === undefined ? "" : `M${place.bar(g, 0)} ${scale(mean)}H${place.bar(g, values.length)}`,
+      )
+      .join("");
     const bars = groups
       .flatMap(({ values }, g) =>
         Array.from(values, (value, i) =>
@@ -50,28 +55,18 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
       <>
         <LeftAxis scale={scale} title={unit} left={margin.left} right={right} />
         <path class={`bar ${series}`} d={bars} />
-        {groups.map((group, g) => (
-          <g key={g}>
-            {group.mean === undefined ? null : (
-              <line
-                class="group-mean"
-                x1={place.bar(g, 0)}
-                x2={place.bar(g, group.values.length)}
-                y1={scale(group.mean)}
-                y2={scale(group.mean)}
-              />
-            )}
-            {place.hasLabel(g) ? (
-              <text class="mark" x={place.middle(g)} y={height - 6} text-anchor="middle">
-                {group.label}
-              </text>
-            ) : null}
-          </g>
-        ))}
+        <path class="group-mean" d={means} />
+        {groups.map(({ label }, g) =>
+          place.hasLabel(g) ? (
+            <text key={g} class="mark" x={place.middle(g)} y={height - 6} text-anchor="middle">
+              {label}
+            </text>
+          ) : null,
+        )}
         {lines.map(({ value, label }) => (
-          <g class="level" key={label}>
-            <line x1={margin.left} x2={right} y1={scale(value)} y2={scale(value)} />
-            <text x={right} y={scale(value) - 4} text-anchor="end">
+          <g class="level" key={label} transform={`translate(0 ${scale(value)})`}>
+            <line x1={margin.left} x2={right} />
+            <text x={right} y={-4} text-anchor="end">
               {`${label} ${figure(value)}`}
             </text>
           </g>
