@@ -24,11 +24,11 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Writes beside the path, waits for the disk, then renames into place. Two processes may do it at once. */
-export function writeWhole(path: string, content: string | Uint8Array): void {
+/** Writes the parts of a file beside the path, waits for the disk, then renames into place. Two processes may do it at once. */
+export function writeWhole(path: string, ...content: readonly (string | NodeJS.ArrayBufferView)[]): void {
   const temporary = temporaryFor(path);
   try {
-    writeSynced(temporary, content);
+    writeSynced(temporary, ...content);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -37,10 +37,10 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
 }
 
 /** Returns once the file is on the disk. */
-export function writeSynced(path: string, content: string | Uint8Array): void {
+export function writeSynced(path: string, ...content: readonly (string | NodeJS.ArrayBufferView)[]): void {
   const descriptor = openSync(path, "w");
   try {
-    writeFileSync(descriptor, content);
+    for (const part of content) writeFileSync(descriptor, part);
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
