@@ -1,4 +1,5 @@
-/** How quantities are said to a person. */
+/** How quantities and texts are said to a person. */
+import * as plainText from "../output/plain-text.ts";
 
 export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
@@ -6,15 +7,7 @@ export function formatSeconds(seconds: number): string {
 }
 
 /** A text in lines of at most `width` letters. */
-export function wrapped(text: string, width: number): string {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!;
-    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines.join("\n");
-}
+export const wrapped = (text: string, width: number): string => plainText.wrapped(text, "", "", width).join("\n");
 
 /** Columns padded to their widest cell; numbers to the right. @param width lines are cut to it, by their last column */
 export function table(rows: readonly (readonly string[])[], width: number): string {
