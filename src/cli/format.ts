@@ -1,5 +1,8 @@
-/** How quantities and texts are said to a person. */
+/** How things are said to a person. */
 import * as plainText from "../output/plain-text.ts";
+
+/** A line to a person, on stderr: stdout is for data. */
+export const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
