@@ -111,10 +111,14 @@ function memoryText({ memory }: StepPrice, { fits, fullest, capacityBytes, devic
     ]);
   }
   const verdict = fits
-    ? `fits: the fullest device needs ${gigabytes(fullest.total)} of ${gigabytes(capacityBytes)} GB`
+    ? `fits: the fullest device needs ${gigabytes(fullest.total)} ${ofCapacity(capacityBytes)}`
     : `DOES NOT FIT: ${outOfMemory({ fits, fullest, capacityBytes, device, fixes })}`;
   return [`memory of the fullest device of a stage, peak under this imbalance`, table(rows), verdict].join("\n");
 }
+
+/** The ideal device has as much memory as is asked of it. */
+const ofCapacity = (bytes: number) =>
+  bytes < Number.MAX_VALUE ? `of ${gigabytes(bytes)} GB` : "GB; there is no limit";
 
 /** What is too full, and what would help, in one line. */
 export function outOfMemory({ fullest, capacityBytes, device, fixes }: MemoryVerdict): string {
