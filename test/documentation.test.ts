@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { expect } from "chai";
 import { generatedFiles } from "../scripts/write-docs.ts";
@@ -71,6 +73,20 @@ describe("the documentation", () => {
       expect(schema, key).to.include(`"${key}"`);
     }
   });
+
+  it("shows a sweep that can be run", () => {
+    const [, sweep] = /```yaml\n(name:[\s\S]*?)```/.exec(readme)!;
+    const folder = mkdtempSync(join(tmpdir(), "moge-readme-"));
+    try {
+      writeFileSync(join(folder, "sweep.yaml"), sweep!);
+      const words = [resolve("dist/src/cli/main.js"), "sweep", "sweep.yaml", "--dry-run"];
+      const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: folder, encoding: "utf8" });
+      expect(status, stderr).to.equal(0);
+      expect(stdout.match(/ missing /g)).to.have.length(2 * 3 * 3); // variants, coefficients, seeds
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }).timeout(30_000);
 
   it("links to files that are there, and shows every room of the source in the tree", () => {
     for (const page of ["README.md", "ARCHITECTURE.md"]) {
