@@ -9,10 +9,11 @@ import type { Knob, Value } from "./knobs/knob.ts";
 import { type KnobName, type KnobValues, knobNamed, knobNames } from "./knobs/knobs.ts";
 import type { Phrase } from "./phrase.ts";
 
-export function hashOf(values: KnobValues): string {
+/** @param named knobs that it names whatever their values are */
+export function hashOf(values: KnobValues, named: readonly KnobName[] = []): string {
   const parameters = new URLSearchParams();
   for (const name of knobNames) {
-    if (values[name] !== knobNamed(name).initial) parameters.set(name, String(values[name]));
+    if (values[name] !== knobNamed(name).initial || named.includes(name)) parameters.set(name, String(values[name]));
   }
   return `#${parameters}`;
 }

@@ -256,8 +256,15 @@ describe("the page in a browser", function () {
     await shows(page, "h1", "A batch");
     await page.goBack();
     await shows(page, "h2", "quickstart");
+    await page.getByRole("link", { name: "One token" }).click();
+    await shows(page, "h1", "One token");
+    await settled(page, "scene=journey");
+    const copied = page.url();
     expect(complaints).to.deep.equal([]);
     await page.close();
+    const again = await visit(desk.browser, copied);
+    await shows(again.page, "h1", "One token");
+    await again.page.close();
   });
 
   it("takes a run inside for nothing but text", async () => {

@@ -1,26 +1,35 @@
 /** Axes: thin lines, few marks, the title at the end where it is read. */
-import { figure, type Scale } from "./scale.ts";
+import { type Scale, tickLabels } from "./scale.ts";
 
 interface AxisProps {
   readonly scale: Scale;
   readonly title?: string | undefined;
+  /** Absent: as its digits tell it from its neighbours. */
   readonly show?: ((value: number) => string) | undefined;
 }
+
+const labelsOf = ({ ticks }: Scale, show: AxisProps["show"]): readonly string[] =>
+  show === undefined ? tickLabels(ticks) : ticks.map(show);
+
+/** Pixels that the labels of a left axis need, at least so many. */
+export const roomFor = (scale: Scale, least: number): number =>
+  Math.max(least, ...tickLabels(scale.ticks).map((label) => 14 + 7 * label.length));
 
 export function LeftAxis({
   scale,
   title,
-  show = figure,
+  show,
   left,
   right,
 }: AxisProps & { readonly left: number; readonly right: number }) {
+  const labels = labelsOf(scale, show);
   return (
     <g class="axis">
-      {scale.ticks.map((tick) => (
+      {scale.ticks.map((tick, i) => (
         <g key={tick}>
           <line class={tick === 0 ? "base" : "grid"} x1={left} x2={right} y1={scale(tick)} y2={scale(tick)} />
           <text x={left - 6} y={scale(tick)} text-anchor="end" dominant-baseline="middle">
-            {show(tick)}
+            {labels[i]}
           </text>
         </g>
       ))}
@@ -36,17 +45,18 @@ export function LeftAxis({
 export function BottomAxis({
   scale,
   title,
-  show = figure,
+  show,
   y,
   right,
 }: AxisProps & { readonly y: number; readonly right: number }) {
+  const labels = labelsOf(scale, show);
   return (
     <g class="axis">
-      {scale.ticks.map((tick) => (
+      {scale.ticks.map((tick, i) => (
         <g key={tick}>
           <line class="tick" x1={scale(tick)} x2={scale(tick)} y1={y} y2={y + 4} />
           <text x={scale(tick)} y={y + 16} text-anchor="middle">
-            {show(tick)}
+            {labels[i]}
           </text>
         </g>
       ))}

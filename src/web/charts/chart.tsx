@@ -124,13 +124,16 @@ function Table({ columns, rows, title }: ChartTable & { readonly title: string }
   );
 }
 
+/** In narrower windows pictures are cut off rather than drawn inside out. */
+const LEAST_WIDTH = 200;
+
 /** The width that an element has at the moment; 0 before it is laid out. */
 export function useWidth() {
   const frame = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
     const element = frame.current!;
-    const measure = () => setWidth(Math.floor(element.clientWidth));
+    const measure = () => setWidth(Math.max(LEAST_WIDTH, Math.floor(element.clientWidth)));
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);

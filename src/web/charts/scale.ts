@@ -18,7 +18,13 @@ export function linear(
   });
 }
 
-/** The least and the largest; [0, 1] of nothing. Values that are not finite do not count. */
+/** Of the largest: what is nearer together is spread no further, lest the last digits look like news. */
+const LEAST_SPREAD = 1e-3;
+
+/**
+ * The least and the largest, set apart where they are the same or nearly so; [0, 1] of nothing. Values that are not finite
+ * do not count.
+ */
 export function extent(values: Iterable<number>): [number, number] {
   let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const value of values) {
@@ -26,7 +32,10 @@ export function extent(values: Iterable<number>): [number, number] {
     least = Math.min(least, value);
     most = Math.max(most, value);
   }
-  return least > most ? [0, 1] : [least, most];
+  if (least > most || (least === 0 && most === 0)) return [0, 1];
+  const spread = (least === most ? 1 : LEAST_SPREAD) * Math.max(Math.abs(least), Math.abs(most));
+  const missing = Math.max(0, spread - (most - least)) / 2;
+  return [least - missing, most + missing];
 }
 
 /** A number for people: three figures, no more. */
@@ -37,3 +46,22 @@ export function figure(value: number): string {
   if (Math.abs(value) < 1e-3) return value.toExponential(1);
   return String(Number(value.toPrecision(3)));
 }
+
+/** The marks of an axis in words, with as many digits as tell what each is and no more. */
+export function tickLabels(marks: readonly number[]): string[] {
+  const largest = Math.max(...marks.map(Math.abs));
+  const step = marks.length > 1 ? marks[1]! - marks[0]! : largest;
+  const isPlain = largest === 0 || (largest < 1e5 && step >= 1e-4);
+  const write = (mark: number, digits: number) => {
+    if (!isPlain) return mark === 0 ? "0" : mark.toExponential(digits);
+    return digits === 0 ? figure(Math.round(mark)) : mark.toFixed(digits);
+  };
+  const isRight = (mark: number, digits: number) =>
+    Math.abs(Number(isPlain ? mark.toFixed(digits) : mark.toExponential(digits)) - mark) <= 1e-6 * step;
+  let digits = 0;
+  while (digits < MOST_DIGITS && !marks.every((mark) => isRight(mark, digits))) digits++;
+  return marks.map((mark) => write(mark, digits).replace("e+", "e").replaceAll("-", "−"));
+}
+
+/** More than doubles have. */
+const MOST_DIGITS = 17;

@@ -1,7 +1,7 @@
 /** The guided tour beside the scene: a chapter's text, its question, and the knobs it is about. */
 import { useState } from "preact/hooks";
+import { linkTo } from "../address.ts";
 import { Control } from "../controls/controls.tsx";
-import { hashOf } from "../hash.ts";
 import { say } from "../language.ts";
 import { announce } from "../messages.ts";
 import type { Phrase } from "../phrase.ts";
@@ -55,7 +55,7 @@ function Invited({ chapter: { knobs } }: { readonly chapter: Chapter }) {
 }
 
 function Ways({ number }: { readonly number: number }) {
-  const to = (other: number) => hashOf(openedChapter(values.value, other));
+  const to = (other: number) => linkTo(openedChapter(values.value, other));
   return (
     <>
       <nav class="ways" aria-label={say(words.contents)}>
