@@ -21,8 +21,7 @@ const isChapterAlone = (hash: string): boolean => subjects(hash).join() === "cha
  * The fragment that opens the page with these values. It names the scene where silence would open another one: that of the
  * run inside the page, or of the chapter as it begins.
  */
-export const linkTo = (shown: KnobValues): string =>
-  hashOf(shown, shown.chapter > 0 || hasEmbedded() ? ["scene"] : []);
+export const linkTo = (shown: KnobValues): string => hashOf(shown, shown.chapter > 0 || hasEmbedded() ? ["scene"] : []);
 
 export function followAddress(): void {
   const read = () => {

@@ -9,15 +9,17 @@ interface PopoverProps {
   readonly label?: string;
   /** Made when it opens. */
   readonly content: () => ComponentChildren;
+  /** In letters' heights; narrower where the window is. */
+  readonly width?: number;
 }
 
-export function Popover({ children, label, content }: PopoverProps) {
+export function Popover({ children, label, content, width = 24 }: PopoverProps) {
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
   const [isOpen, open] = useState(false);
   const onToggle = (event: ToggleEvent & { currentTarget: HTMLElement }) => {
     const isOpening = event.newState === "open";
-    if (isOpening) place(event.currentTarget, button.current!);
+    if (isOpening) place(event.currentTarget, button.current!, width);
     open(isOpening);
   };
   return (
@@ -33,9 +35,12 @@ export function Popover({ children, label, content }: PopoverProps) {
 }
 
 /** Below the button and inside the window. */
-function place(popover: HTMLElement, button: HTMLElement): void {
+function place(popover: HTMLElement, button: HTMLElement, letters: number): void {
   const { left, bottom } = button.getBoundingClientRect();
-  const width = Math.min(24 * Number.parseFloat(getComputedStyle(document.documentElement).fontSize), innerWidth - 24);
+  const width = Math.min(
+    letters * Number.parseFloat(getComputedStyle(document.documentElement).fontSize),
+    innerWidth - 24,
+  );
   popover.style.width = `${width}px`;
   popover.style.left = `${Math.max(12, Math.min(left, innerWidth - width - 12)) + scrollX}px`;
   popover.style.top = `${bottom + 6 + scrollY}px`;
@@ -44,8 +49,8 @@ function place(popover: HTMLElement, button: HTMLElement): void {
 export interface FormulaProps {
   readonly title: string;
   readonly formula: string;
-  /** The formula again, with the numbers of the moment. */
-  readonly numbers: string;
+  /** The formula again, with the numbers of the moment, a line each. */
+  readonly numbers: readonly string[];
   readonly source?: string;
 }
 
@@ -55,8 +60,21 @@ export function Formula({ title, formula, numbers, source }: FormulaProps) {
     <>
       <p class="formula-title">{title}</p>
       <p class="formula">{formula}</p>
-      <p class="formula numbers">{numbers}</p>
+      <Numbers lines={numbers} />
       {source === undefined ? null : <p class="note">{source}</p>}
+    </>
+  );
+}
+
+/** A formula with its numbers, line by line. */
+export function Numbers({ lines }: { readonly lines: readonly string[] }) {
+  return (
+    <>
+      {lines.map((line) => (
+        <p class="formula numbers" key={line}>
+          {line}
+        </p>
+      ))}
     </>
   );
 }

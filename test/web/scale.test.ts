@@ -8,11 +8,13 @@ const read = (label: string): number => Number(label.replaceAll(/\s/g, "").repla
 /** Tiny, ordinary and huge, of both signs, and exactly zero. */
 const value = fc.oneof(
   fc.constant(0),
-  fc.double({ min: 1, max: 10, noNaN: true, maxExcluded: true }).chain((digits) =>
-    fc
-      .record({ exponent: fc.integer({ min: -12, max: 12 }), sign: fc.constantFrom(-1, 1) })
-      .map(({ exponent, sign }) => sign * digits * 10 ** exponent),
-  ),
+  fc
+    .double({ min: 1, max: 10, noNaN: true, maxExcluded: true })
+    .chain((digits) =>
+      fc
+        .record({ exponent: fc.integer({ min: -12, max: 12 }), sign: fc.constantFrom(-1, 1) })
+        .map(({ exponent, sign }) => sign * digits * 10 ** exponent),
+    ),
 );
 
 const values = fc.oneof(
@@ -31,6 +33,7 @@ describe("the axes of the page's charts", () => {
         const labels = tickLabels(ticks);
         expect(ticks.length, `${domain}`).to.be.above(0);
         expect(new Set(labels).size, labels.join()).to.equal(labels.length);
+        expect(ticks.length, `${domain}`).to.be.within(count / 2 - 1, 1.5 * count + 1);
         const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : Math.abs(ticks[0]!);
         for (const [i, label] of labels.entries()) {
           expect(Math.abs(read(label) - ticks[i]!), label).to.be.at.most(1e-5 * step);
@@ -56,6 +59,9 @@ describe("the axes of the page's charts", () => {
 
   it("write few digits where few do", () => {
     expect(tickLabels([0, 0.5, 1])).to.deep.equal(["0.0", "0.5", "1.0"]);
+    expect(linear([0, 1], [0, 100]).ticks).to.deep.equal([0, 0.2, 0.4, 0.6, 0.8, 1]);
+    expect(linear([-0.3, 0.3], [0, 100], 6).ticks).to.deep.equal([-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3]);
+    expect(linear([0, 44.7], [0, 100], 4).ticks).to.deep.equal([0, 10, 20, 30, 40]);
     expect(tickLabels([0, 20, 40])).to.deep.equal(["0", "20", "40"]);
     expect(tickLabels([5.543, 5.544, 5.545])).to.deep.equal(["5.543", "5.544", "5.545"]);
     expect(tickLabels([0, 5e5, 1e6])).to.deep.equal(["0", "5e5", "1e6"]);

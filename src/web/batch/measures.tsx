@@ -116,7 +116,7 @@ function Cell({ row, side: { outcome, title } }: { readonly row: Row; readonly s
   return (
     <Popover
       label={`${say(row.title)}, ${say(title)}: ${value}`}
-      content={() => <Formula {...row.description} title={row.description.title} numbers={row.numbers(batch)} />}
+      content={() => <Formula {...row.description} title={row.description.title} numbers={[row.numbers(batch)]} />}
     >
       {value}
     </Popover>

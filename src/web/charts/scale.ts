@@ -1,5 +1,4 @@
 /** From values to pixels, and where the axis has its marks. */
-import { ticks } from "d3-array";
 
 export interface Scale {
   (value: number): number;
@@ -17,6 +16,22 @@ export function linear(
     ticks: ticks(from, to, count),
   });
 }
+
+/** Multiples of 1, 2 or 5 times a power of ten inside a domain, `count` of them or nearly so. */
+function ticks(from: number, to: number, count: number): number[] {
+  if (from === to) return [from];
+  const rough = (to - from) / count;
+  const power = Math.floor(Math.log10(rough));
+  const ratio = rough / 10 ** power;
+  const factor = ratio < Math.sqrt(2) ? 1 : ratio < Math.sqrt(10) ? 2 : ratio < Math.sqrt(50) ? 5 : 10;
+  // 3 / 10 is 0.3 to the bit, and 3 * 0.1 is not.
+  const multiple = (i: number) => (power < 0 ? (i * factor) / 10 ** -power : i * factor * 10 ** power);
+  const [first, last] = [Math.ceil(from / multiple(1) - SLACK), Math.floor(to / multiple(1) + SLACK)];
+  return Array.from({ length: last - first + 1 }, (_, i) => multiple(first + i));
+}
+
+/** Of a step, by which rounding may put an end of the domain past a mark. */
+const SLACK = 1e-9;
 
 /** Of the largest: what is nearer together is spread no further, lest the last digits look like news. */
 const LEAST_SPREAD = 1e-3;

@@ -119,7 +119,7 @@ function Cell({ row, now, model }: { readonly row: Row; readonly now: Now | unde
     <Popover
       label={`${say(row.title)}, ${model}: ${shown}`}
       content={() => (
-        <Formula {...row.description} title={row.description.title} numbers={`${row.numbers(now)} = ${shown}`} />
+        <Formula {...row.description} title={row.description.title} numbers={[`${row.numbers(now)} = ${shown}`]} />
       )}
     >
       {shown}
