@@ -108,6 +108,9 @@ const visitor = (context, hasSources) => {
       const blank = withoutTexts(tableOf(node.initializer));
       return factory.updateVariableDeclaration(node, node.name, undefined, undefined, blank);
     }
+    if (isCitation(node)) {
+      return factory.updateVariableDeclaration(node, node.name, undefined, undefined, nothing());
+    }
     if (ts.isMethodDeclaration(node) && methods.has(node.name.text)) return undefined;
     if (!hasSources && ts.isPropertyAssignment(node) && properties.has(node.name.text)) {
       return factory.updatePropertyAssignment(node, node.name, nothing());
@@ -126,6 +129,15 @@ const visitor = (context, hasSources) => {
   };
   return visit;
 };
+
+/** Sources that several constants of a device or link share have names in capitals. */
+const isCitation = (node) =>
+  ts.isVariableDeclaration(node) && /^[A-Z_]+$/.test(node.name.text) && isText(node.initializer);
+
+const isText = (node) =>
+  ts.isStringLiteral(node) ||
+  ts.isTemplateExpression(node) ||
+  (ts.isBinaryExpression(node) && isText(node.left) && isText(node.right));
 
 /** The object literal of `{ … } satisfies …`. */
 const tableOf = (initializer) =>

@@ -1,6 +1,8 @@
 /** A word or figure that opens: its formula with the numbers of the moment in it. Escape or a click elsewhere closes it. */
 import type { ComponentChildren } from "preact";
 import { useId, useRef, useState } from "preact/hooks";
+import type { Description } from "./glossary.ts";
+import { say } from "./language.ts";
 
 interface PopoverProps {
   /** What is pressed. */
@@ -46,7 +48,7 @@ function place(popover: HTMLElement, button: HTMLElement, letters: number): void
   popover.style.top = `${bottom + 6 + scrollY}px`;
 }
 
-export interface FormulaProps {
+interface FormulaProps {
   readonly title: string;
   readonly formula: string;
   /** The formula again, with the numbers of the moment, a line each. */
@@ -54,7 +56,12 @@ export interface FormulaProps {
   readonly source?: string;
 }
 
-/** What a popover says of a figure. */
+/** What a popover says of a figure of the tables. */
+export function Described({ title, formula, source, numbers }: Description & { readonly numbers: string }) {
+  return <Formula title={say(title)} formula={say(formula)} source={say(source)} numbers={[numbers]} />;
+}
+
+/** What a popover says. */
 export function Formula({ title, formula, numbers, source }: FormulaProps) {
   return (
     <>

@@ -33,7 +33,7 @@ describe("the axes of the page's charts", () => {
         const labels = tickLabels(ticks);
         expect(ticks.length, `${domain}`).to.be.above(0);
         expect(new Set(labels).size, labels.join()).to.equal(labels.length);
-        expect(ticks.length, `${domain}`).to.be.within(count / 2 - 1, 1.5 * count + 1);
+        expect(ticks.length, `${domain}`).to.be.within(count / 2 - 1, 1.6 * count + 1);
         const step = ticks.length > 1 ? ticks[1]! - ticks[0]! : Math.abs(ticks[0]!);
         for (const [i, label] of labels.entries()) {
           expect(Math.abs(read(label) - ticks[i]!), label).to.be.at.most(1e-5 * step);

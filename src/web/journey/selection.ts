@@ -77,8 +77,8 @@ export const selections: Readonly<Record<ContenderName, Selection>> = {
       en: "Switch takes the single best expert: the least to compute and to send.",
       zh: "Switch 只取最好的一个专家：计算和传输都最少。",
     },
-    formula: "S = { arg max sᵢ }",
-    numbers: (journey) => expertsOf(journey).map((expert) => `max sᵢ = ${scoreOf(journey, expert)}`),
+    formula: "S = { i : sᵢ = max s }",
+    numbers: (journey) => expertsOf(journey).map((expert) => `max s = ${scoreOf(journey, expert)}`),
   },
   "expert-choice": {
     text: {

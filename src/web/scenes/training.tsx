@@ -4,7 +4,8 @@ import { WorkLegend } from "../batch/pictures.tsx";
 import { Controls } from "../controls/controls.tsx";
 import { say } from "../language.ts";
 import { tell } from "../messages.ts";
-import { type Phrase, same } from "../phrase.ts";
+import type { Phrase } from "../phrase.ts";
+import { phraseOf } from "../refused.ts";
 import type { Scene } from "../scene.ts";
 import { values } from "../state.ts";
 import { DomainCurves, ImbalanceCurves, LossCurves, TimeCurves, TimeParts } from "../training/curves.tsx";
@@ -38,7 +39,7 @@ function View() {
     try {
       reset(settings);
     } catch (error) {
-      tell([same((error as Error).message)]);
+      tell([phraseOf(error)]);
     }
   }, []);
   return (
