@@ -11,9 +11,12 @@ interface AxisProps {
 const labelsOf = ({ ticks }: Scale, show: AxisProps["show"]): readonly string[] =>
   show === undefined ? tickLabels(ticks) : ticks.map(show);
 
+/** Pixels of a text, about: Chinese characters are squares. */
+export const breadthOf = (text: string): number => 7 * text.length + 5 * (text.match(/\p{Script=Han}/gu)?.length ?? 0);
+
 /** Pixels that the labels of a left axis need, at least so many. */
 export const roomFor = (scale: Scale, least: number): number =>
-  Math.max(least, ...tickLabels(scale.ticks).map((label) => 14 + 7 * label.length));
+  Math.max(least, ...tickLabels(scale.ticks).map((label) => 14 + breadthOf(label)));
 
 export function LeftAxis({
   scale,

@@ -1,6 +1,6 @@
 /** Lines over a common axis, with a band where their values scatter; each with a dash of its own and its name at its end. */
 
-import { BottomAxis, LeftAxis, roomFor } from "./axes.tsx";
+import { BottomAxis, breadthOf, LeftAxis, roomFor } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
 import { extent, linear, type Scale } from "./scale.ts";
 
@@ -31,10 +31,10 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
     yDomain ??
     extent(lines.flatMap(({ y, band }) => [y, band?.low ?? [], band?.high ?? []].flatMap((all) => Array.from(all))));
   const draw = (width: number) => {
-    const right = width - Math.min(0.45 * width, 16 + 7 * Math.max(0, ...lines.map(({ label }) => label.length)));
+    const right = width - Math.min(0.45 * width, 16 + Math.max(0, ...lines.map(({ label }) => breadthOf(label))));
     const y = linear(ys, [height - margin.bottom, margin.top], 5);
     const left = roomFor(y, 48);
-    const x = linear(xs, [left, right], Math.max(2, Math.floor((right - left) / 80)));
+    const x = linear(xs, [left, right], Math.max(3, Math.floor((right - left) / 80)));
     const labels = apart(
       lines.map((line) => y(lastOf(line))),
       height - margin.bottom - 4,
@@ -62,17 +62,18 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
 
 const lastOf = ({ y }: Series): number => Array.from(y).findLast(Number.isFinite) ?? 0;
 
+/** Half of the dash, in pixels, that stands for a value without neighbours. */
+const LONE = 3;
+
 /** A line that is broken where a value is missing. */
 export function pathOf({ x, y }: Series, xScale: Scale, yScale: Scale): string {
-  let isDown = false;
+  const has = (i: number) => Number.isFinite(y[i]);
   let path = "";
   for (let i = 0; i < x.length; i++) {
-    if (!Number.isFinite(y[i])) {
-      isDown = false;
-      continue;
-    }
-    path += `${isDown ? "L" : "M"}${xScale(x[i]!).toFixed(1)} ${yScale(y[i]!).toFixed(1)}`;
-    isDown = true;
+    if (!has(i)) continue;
+    const [at, up] = [xScale(x[i]!), yScale(y[i]!).toFixed(1)];
+    if (has(i - 1)) path += `L${at.toFixed(1)} ${up}`;
+    else path += has(i + 1) ? `M${at.toFixed(1)} ${up}` : `M${(at - LONE).toFixed(1)} ${up}h${2 * LONE}`;
   }
   return path;
 }

@@ -53,10 +53,12 @@ function View() {
   const { step } = values.value;
   return (
     <div class="with-controls">
-      <div class="controls">
-        <Sentence />
-        <RouterChoice />
-      </div>
+      {isHidden("controls") ? null : (
+        <div class="controls">
+          <Sentence />
+          <RouterChoice />
+        </div>
+      )}
       <div class="journey">
         <Stepper />
         <Explanation />

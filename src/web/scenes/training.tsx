@@ -1,6 +1,5 @@
 /** Two small models learn to read, side by side; they differ in their router alone. */
 import { useEffect } from "preact/hooks";
-import { WorkLegend } from "../batch/pictures.tsx";
 import { Controls } from "../controls/controls.tsx";
 import { say } from "../language.ts";
 import { tell } from "../messages.ts";
@@ -76,7 +75,6 @@ function Pictures({ session: current }: { readonly session: Session }) {
         <ImbalanceCurves {...over} />
         <TimeCurves {...over} />
       </div>
-      <WorkLegend />
       <TimeParts models={models} />
       <div class="side-by-side">
         {models.map((model) => (

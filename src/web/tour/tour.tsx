@@ -19,9 +19,9 @@ const words = {
   reveal: { en: "Show me", zh: "揭晓" },
   guess: { en: "Guess first.", zh: "先猜一猜。" },
   right: { en: "As you said.", zh: "正如你所说。" },
-  wrong: { en: "Not quite:", zh: "并非如此，答案是：" },
+  wrong: ({ en, zh }: Phrase): Phrase => ({ en: `Not quite: ${en}.`, zh: `并非如此，答案是：${zh}。` }),
   turn: { en: "To turn", zh: "可以调节" },
-} satisfies Record<string, Phrase>;
+} satisfies Record<string, Phrase | ((answer: Phrase) => Phrase)>;
 
 export function Tour() {
   const { chapter: number } = values.value;
@@ -107,8 +107,7 @@ function Guess({ question: { ask, options, answer, reveal, show } }: { readonly 
       </fieldset>
       {isRevealed ? (
         <p class="revealed">
-          <strong>{guess === answer ? say(words.right) : `${say(words.wrong)} ${say(options[answer]!)}.`}</strong>{" "}
-          {say(reveal)}
+          <strong>{guess === answer ? say(words.right) : say(words.wrong(options[answer]!))}</strong> {say(reveal)}
         </p>
       ) : (
         <button type="button" disabled={guess === undefined} onClick={look}>
