@@ -36,7 +36,10 @@ export const selections: Readonly<Record<ContenderName, Selection>> = {
     formula: "S = ⋃ₘ top(K/M) { sᵢ : i ∈ Gₘ }",
     numbers: ({ scores }) => [
       `K/M = ${topK}/${groups} = ${topK / groups}`,
-      ...membersOfGroups.map((members, m) => `${maximum(scores, members, m)} = ${at("s", best(scores, members))}`),
+      ...membersOfGroups.map((members, m) => {
+        const own = members.map((expert) => short(scores[expert]!)).join(", ");
+        return `max ${at("G", m)} = max(${own}) = ${at("s", best(scores, members))}`;
+      }),
     ],
   },
   "topk-lossfree": {
@@ -67,7 +70,9 @@ export const selections: Readonly<Record<ContenderName, Selection>> = {
       const bests = membersOfGroups.map((members) => scores[best(scores, members)]!);
       const kept = [...bests.keys()].sort((a, b) => bests[b]! - bests[a]!).slice(0, 2);
       return [
-        ...membersOfGroups.map((members, m) => `${maximum(scores, members, m)} = ${three(bests[m]!)}`),
+        ...membersOfGroups.map(
+          (members, m) => `max ${at("G", m)} = ${at("s", best(scores, members))} = ${three(bests[m]!)}`,
+        ),
         `B = ${set(kept)}`,
       ];
     },
@@ -107,9 +112,6 @@ const best = (values: Float64Array, among: readonly number[]): number =>
   among.reduce((found, each) => (values[each]! > values[found]! ? each : found));
 
 const scoreOf = ({ scores }: Journey, expert: number): string => `${at("s", expert)} = ${three(scores[expert]!)}`;
-
-const maximum = (scores: Float64Array, members: readonly number[], m: number): string =>
-  `max ${at("G", m)} = max(${members.map((expert) => short(scores[expert]!)).join(", ")})`;
 
 function biased({ scores, bias }: Journey, expert: number): string {
   const [score, shift] = [scores[expert]!, bias[expert]!];
