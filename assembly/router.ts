@@ -149,7 +149,7 @@ function weigh(gate: Gate, logits: usize, scores: usize, experts: usize, weights
 /**
  * The gradient by the logits, the choice held constant. Adding 0 makes a negative zero positive, as it is there.
  * @param scores,experts what `routeForward` wrote
- * @param bySums [N] f64 what the balancing losses add to the gradient by every token's scores; 0: nothing
+ * @param bySums [N] f64 gradient of the balancing losses by the sums of probabilities; 0: there is none
  * @param dWeights [tokens, K]
  * @param dLogits [tokens, N] written
  * @param scratch [N] f64
@@ -169,7 +169,7 @@ export function routeBackward(
   const slots = (<usize>gate.topK) << 2;
   for (let t: i32 = 0; t < tokens; t++) {
     if (bySums == 0) memory.fill(scratch, 0, (<usize>count) << 3);
-    else memory.copy(scratch, bySums, (<usize>count) << 3);
+    else probabilityBackward(gate, scores, bySums, scratch);
     weighBackward(gate, scores, experts, dWeights, scratch);
     if (gate.sigmoid) {
       for (let i: i32 = 0; i < count; i++) {
@@ -186,6 +186,22 @@ export function routeBackward(
     experts += slots;
     dWeights += slots;
   }
+}
+
+/** Keeps vanished scores from dividing by zero where they become probabilities; DEFAULT_EPSILON of src/routing/gates.ts. */
+const EPSILON: f64 = 1e-20;
+
+/** From the gradient by a token's probabilities, its scores divided by their sum, to that by its scores. Both [N] f64. */
+function probabilityBackward(gate: Gate, scores: usize, byProbability: usize, gradient: usize): void {
+  const count = gate.experts;
+  let total: f64 = 1;
+  let mean: f64 = 0; // of the gradient, weighted by the probabilities: what dividing by the sum takes back
+  if (gate.sigmoid) {
+    total = EPSILON;
+    for (let i: i32 = 0; i < count; i++) total += float(scores, i);
+    for (let i: i32 = 0; i < count; i++) mean += (double(byProbability, i) * float(scores, i)) / total;
+  }
+  for (let i: i32 = 0; i < count; i++) setDouble(gradient, i, (double(byProbability, i) - mean) / total);
 }
 
 /** Adds what comes through the weights of one token. @param gradient [N] f64 by its scores */

@@ -1,50 +1,38 @@
 /**
- * Weights and loads of tokens whose experts are chosen, four tokens to a call so that constants are loaded once.
+ * Weights and loads of tokens whose experts are chosen, four tokens to a call.
  *
  * The softmax over all experts costs an exponential of every logit, most of a routing pass. Its sum needs less than
  * the weights themselves: 2^y is split at the nearest whole number, the fraction goes through a polynomial of degree 5
- * (relative error 7.5e-8, half the spacing of floats), and the whole number is added to the exponent. The logits are
- * taken relative to the largest first, so that the error of y, at most |y| · 2^-24, is small wherever the exponential is
- * not. Sums are made of blocks of 64, so that their error does not grow with the number of experts.
+ * (relative error 7.5e-8, half the spacing of floats), and the whole number is added to the exponent. The
+ * logits are taken relative to the largest first, so that the error of y, at most |y| · 2^-24, is small wherever the
+ * exponential is not. Sums are made of blocks of 64, so that their error does not grow with the number of experts.
+ *
+ * Numbers lie in memory, and every loop over exponentials has four chains that meet in one place: V8 takes three
+ * instructions to make a vector of a constant, one to load it, and it interleaves what meets.
  */
-import { storeLanes, sumLanes } from "./lanes";
-import { COUNTS, Job, SUMS, TOTALS } from "./routing-job";
+import { loadLanes, storeLanes, sumLanes } from "./lanes";
+import { COUNTS, Job, LARGEST, SUMS, TOTALS } from "./routing-job";
 import { loadRow } from "./routing-select";
 
-const LOG2_E: f32 = 1.44269504088896341;
+const LOG2_E = memory.data<f32>([1.44269504088896341]);
 /** Added and taken away again, it leaves the nearest whole number, which then stands in its low bits too. */
-const ROUNDER: f32 = 12582912; // 1.5 · 2^23
+const ROUNDER = memory.data<f32>([12582912.0]); // 1.5 · 2^23
+/** Least exponent of a normal number. */
+const LEAST = memory.data<f32>([-126.0]);
+/** 2^f for |f| ≤ 1/2: of f^0 up to f^5. */
+const POWER_OF_2 = memory.data<f32>([1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.001327647]);
 // ln 2 in two parts: the first has few enough bits that its products with whole numbers are exact.
-const LN2_HIGH: f32 = 0.693359375;
-const LN2_LOW: f32 = -2.1219444e-4;
+const LN2_HIGH = memory.data<f32>([0.693359375]);
+const LN2_LOW = memory.data<f32>([-2.1219444e-4]);
 /** Exponentials of less are no normal numbers; they count as 0. */
-const SMALLEST: f32 = -87;
+const SMALLEST = memory.data<f32>([-87.0]);
+/** e^r for |r| ≤ ln 2 / 2: of r^0 up to r^7 (Cephes, as in elementary.ts). */
+const POWER_OF_E = memory.data<f32>([
+  1.0, 1.0, 5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
+]);
 
-/** e^x for x ≤ 0, for sums; what is below 2^-126 becomes 2^-126. */
-function quickExp4(x: v128): v128 {
-  const y = f32x4.pmax(f32x4.splat(-126), f32x4.mul(x, f32x4.splat(LOG2_E)));
-  const rounded = f32x4.add(y, f32x4.splat(ROUNDER));
-  const f = f32x4.sub(y, f32x4.sub(rounded, f32x4.splat(ROUNDER)));
-  let sum = f32x4.add(f32x4.mul(f32x4.splat(0.001327647), f), f32x4.splat(0.009675541));
-  sum = f32x4.add(f32x4.mul(sum, f), f32x4.splat(0.05550713));
-  sum = f32x4.add(f32x4.mul(sum, f), f32x4.splat(0.2402212));
-  sum = f32x4.add(f32x4.mul(sum, f), f32x4.splat(0.69314694));
-  sum = f32x4.add(f32x4.mul(sum, f), f32x4.splat(1.0000001));
-  return i32x4.add(sum, i32x4.shl(rounded, 23));
-}
-
-/** e^x for x ≤ 0, for weights: as `exp4`, with the whole number taken off in two parts. 0 below `SMALLEST`. */
-function exponential(x: v128): v128 {
-  const rounded = f32x4.add(f32x4.mul(x, f32x4.splat(LOG2_E)), f32x4.splat(ROUNDER));
-  const n = f32x4.sub(rounded, f32x4.splat(ROUNDER));
-  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, f32x4.splat(LN2_HIGH))), f32x4.mul(n, f32x4.splat(LN2_LOW)));
-  let sum = f32x4.add(f32x4.mul(f32x4.splat(1.98756915e-4), r), f32x4.splat(1.3981999507e-3));
-  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(8.3334519073e-3));
-  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(4.1665795894e-2));
-  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(1.6666665459e-1));
-  sum = f32x4.add(f32x4.mul(sum, r), f32x4.splat(5.0000001201e-1));
-  sum = f32x4.add(f32x4.add(f32x4.mul(sum, f32x4.mul(r, r)), r), f32x4.splat(1));
-  return v128.and(i32x4.add(sum, i32x4.shl(rounded, 23)), f32x4.ge(x, f32x4.splat(SMALLEST)));
+function spread(numbers: usize, index: usize = 0): v128 {
+  return v128.load32_splat(numbers + (index << 2));
 }
 
 /**
@@ -52,67 +40,100 @@ function exponential(x: v128): v128 {
  * @param first,live the tokens @param largest of the logits of each, a lane a token
  */
 export function weigh(job: Job, first: i32, live: i32, largest: v128, scratch: usize): void {
-  const width = (<usize>job.width) << 2;
-  const slots = (<usize>job.topK) << 2;
-  const row = job.logits + <usize>first * width;
-  let values = job.weights + <usize>first * slots;
-  const most = scratch; // [4] the largest logits
-  const sums = scratch + SUMS; // [4] what a token's exponentials are divided by
+  const row = job.logits + ((<usize>(first * job.width)) << 2);
+  const values = job.weights + ((<usize>(first * job.topK)) << 2);
+  const most = scratch + LARGEST; // [4] the largest logits
+  const sums = scratch + SUMS; // [2, 4] over all experts or the chosen; what `divideRows` makes of them
   v128.store(most, largest);
   if (!job.normalised || job.scores) sumRows(row, job.width, live, most, sums);
   if (job.scores) {
     const scores = job.scores + (row - job.logits);
-    for (let r: usize = 0; r < <usize>live; r++) {
-      const own = v128.load32_splat(most + (r << 2));
-      writeScores(row + r * width, scores + r * width, job.width, own, load<f32>(sums + (r << 2)));
-    }
+    exponentials(row, scores, job.width, live, most);
+    divideRows(scores, job.width, live, sums, 1);
   }
-  if (job.normalised) sumChosen(values, job.topK, live, most, sums);
-  const factors = f32x4.div(f32x4.splat(job.scale), v128.load(sums));
-  v128.store(sums, factors);
-  for (let r: usize = 0; r < <usize>live; r++, values += slots) {
-    const own = v128.load32_splat(most + (r << 2));
-    const factor = v128.load32_splat(sums + (r << 2));
-    const end = values + slots;
-    let place = values;
-    for (; place + 16 <= end; place += 16) {
-      v128.store(place, f32x4.mul(exponential(f32x4.sub(v128.load(place), own)), factor));
-    }
-    const left = <i32>(end - place) >> 2;
-    if (left > 0) storeLanes(place, f32x4.mul(exponential(f32x4.sub(loadRow(place, left), own)), factor), left);
-  }
+  exponentials(values, values, job.topK, live, most);
+  if (job.normalised) addRows(values, job.topK, live, sums);
+  divideRows(values, job.topK, live, sums, job.scale);
 }
 
-/** Σ e^(x − largest) over the chosen logits of each token. */
-function sumChosen(values: usize, topK: i32, live: i32, most: usize, sums: usize): void {
+/**
+ * y = e^(x − most) of each row; 0 below `SMALLEST`. As `exp4`, with 2^n added to the exponent.
+ * @param x,y [live, width], y may be x @param most [live]
+ */
+function exponentials(x: usize, y: usize, width: i32, live: i32, most: usize): void {
+  let place = y;
   for (let r: usize = 0; r < <usize>live; r++) {
-    const largest = v128.load32_splat(most + (r << 2));
+    const own = v128.load32_splat(most + (r << 2));
+    let left = width;
+    for (; left > 0; left -= 4, x += 16, place += 16) storeLanes(place, f32x4.sub(v128.load(x), own), left);
+    x += <usize>(left << 2); // back to the end of a row that is no multiple of 4 long
+    place += <usize>(left << 2);
+  }
+  let left = width * live;
+  for (; left >= 16; left -= 16, y += 64) {
+    const e0 = exponential(v128.load(y, 0));
+    const e1 = exponential(v128.load(y, 16));
+    const e2 = exponential(v128.load(y, 32));
+    const e3 = exponential(v128.load(y, 48));
+    v128.store(y, e0, 0);
+    v128.store(y, e1, 16);
+    v128.store(y, e2, 32);
+    v128.store(y, e3, 48);
+  }
+  for (; left > 0; left -= 4, y += 16) storeLanes(y, exponential(v128.load(y)), left);
+}
+
+/** e^x for x ≤ 0 */
+function exponential(x: v128): v128 {
+  const whole = f32x4.add(f32x4.mul(x, spread(LOG2_E)), spread(ROUNDER));
+  const n = f32x4.sub(whole, spread(ROUNDER));
+  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, spread(LN2_HIGH))), f32x4.mul(n, spread(LN2_LOW)));
+  let power = f32x4.add(f32x4.mul(spread(POWER_OF_E, 7), r), spread(POWER_OF_E, 6));
+  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 5));
+  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 4));
+  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 3));
+  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 2));
+  power = f32x4.add(f32x4.add(f32x4.mul(power, f32x4.mul(r, r)), r), spread(POWER_OF_E, 0));
+  return v128.and(i32x4.add(power, i32x4.shl(whole, 23)), f32x4.ge(x, spread(SMALLEST)));
+}
+
+/** @param row [live, width] @param sums [live] */
+function addRows(row: usize, width: i32, live: i32, sums: usize): void {
+  for (let r: usize = 0; r < <usize>live; r++) {
     let sum = f32x4.splat(0);
-    let left = topK;
-    for (; left > 0; left -= 4, values += 16) {
-      sum = f32x4.add(sum, exponential(f32x4.sub(loadRow(values, left), largest)));
-    }
-    values += <usize>(left << 2); // back to the end of slots that are no multiple of 4
+    let left = width;
+    for (; left > 0; left -= 4, row += 16) sum = f32x4.add(sum, loadLanes(row, left));
+    row += <usize>(left << 2);
     store<f32>(sums + (r << 2), sumLanes(sum));
   }
 }
 
-/** Σ e^(x − largest) over the row of each token. */
+/** row · scale / sum @param row [live, width] @param sums [2, 4], the second row for its own use */
+function divideRows(row: usize, width: i32, live: i32, sums: usize, scale: f32): void {
+  v128.store(sums, f32x4.div(f32x4.splat(scale), v128.load(sums)), 16);
+  for (let r: usize = 0; r < <usize>live; r++) {
+    const factor = v128.load32_splat(sums + (r << 2), 16);
+    let left = width;
+    for (; left > 0; left -= 4, row += 16) storeLanes(row, f32x4.mul(v128.load(row), factor), left);
+    row += <usize>(left << 2);
+  }
+}
+
+/** Σ e^(x − most) of each of the live rows. @param row [live, width] @param most,sums [live] */
 function sumRows(row: usize, width: i32, live: i32, most: usize, sums: usize): void {
   for (let r: usize = 0; r < <usize>live; r++) {
     const largest = v128.load32_splat(most + (r << 2));
     let total = f32x4.splat(0);
     let left = width;
     for (; left >= 64; left -= 64) {
-      let even = f32x4.splat(0);
-      let odd = f32x4.splat(0);
+      let sum = f32x4.splat(0);
       for (const end = row + 256; row < end; row += 64) {
-        even = f32x4.add(even, quickExp4(f32x4.sub(v128.load(row, 0), largest)));
-        odd = f32x4.add(odd, quickExp4(f32x4.sub(v128.load(row, 16), largest)));
-        even = f32x4.add(even, quickExp4(f32x4.sub(v128.load(row, 32), largest)));
-        odd = f32x4.add(odd, quickExp4(f32x4.sub(v128.load(row, 48), largest)));
+        sum = f32x4.add(sum, quickExp4(f32x4.sub(v128.load(row, 0), largest)));
+        sum = f32x4.add(sum, quickExp4(f32x4.sub(v128.load(row, 16), largest)));
+        sum = f32x4.add(sum, quickExp4(f32x4.sub(v128.load(row, 32), largest)));
+        sum = f32x4.add(sum, quickExp4(f32x4.sub(v128.load(row, 48), largest)));
       }
-      total = f32x4.add(total, f32x4.add(even, odd));
+      total = f32x4.add(total, sum);
     }
     for (; left > 0; left -= 4, row += 16) {
       total = f32x4.add(total, quickExp4(f32x4.sub(loadRow(row, left), largest)));
@@ -122,12 +143,17 @@ function sumRows(row: usize, width: i32, live: i32, most: usize, sums: usize): v
   }
 }
 
-/** Probabilities of all experts of a token. */
-function writeScores(row: usize, scores: usize, width: i32, largest: v128, sum: f32): void {
-  const whole = f32x4.splat(<f32>1 / sum);
-  for (let left = width; left > 0; left -= 4, row += 16, scores += 16) {
-    storeLanes(scores, f32x4.mul(exponential(f32x4.sub(loadRow(row, left), largest)), whole), left);
-  }
+/** e^x for x ≤ 0, for sums; what is below 2^-126 becomes 2^-126. */
+function quickExp4(x: v128): v128 {
+  const y = f32x4.pmax(spread(LEAST), f32x4.mul(x, spread(LOG2_E)));
+  const whole = f32x4.add(y, spread(ROUNDER));
+  const f = f32x4.sub(y, f32x4.sub(whole, spread(ROUNDER)));
+  let power = f32x4.add(f32x4.mul(spread(POWER_OF_2, 5), f), spread(POWER_OF_2, 4));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 3));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 2));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 1));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 0));
+  return i32x4.add(power, i32x4.shl(whole, 23));
 }
 
 /** Counts chosen experts. */

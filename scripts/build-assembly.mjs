@@ -1,7 +1,8 @@
 /**
  * Builds the kernels of assembly/ to dist/wasm/<plain|relaxed>.<shared|single>.wasm: with and without fused
- * multiply-add, for a memory shared by worker threads and for one thread where pages have no shared memory; and those
- * that route large batches, which are plain alone, to routing.<shared|single>.wasm.
+ * multiply-add, for a memory shared by worker threads and for one thread where pages have no shared memory; those
+ * that route large batches, which are plain alone, to routing.<shared|single>.wasm; and those that route the page's
+ * batch, which has one thread, to batch.single.wasm.
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,6 +18,7 @@ const kernels = {
   plain: ["assembly/kernels.ts"],
   relaxed: ["assembly/kernels.ts", "--enable", "relaxed-simd"],
   routing: ["assembly/routing.ts"],
+  batch: ["assembly/batch.ts"],
 };
 const memories = { shared: ["--enable", "threads", "--sharedMemory", "--maximumMemory", "65536"], single: [] };
 
@@ -29,6 +31,7 @@ function readFile(name, directory) {
 
 for (const [kernel, kernelFlags] of Object.entries(kernels)) {
   for (const [memory, memoryFlags] of Object.entries(memories)) {
+    if (kernel === "batch" && memory === "shared") continue;
     const output = `dist/wasm/${kernel}.${memory}.wasm`;
     const flags = ["--baseDir", root, ...common, ...kernelFlags, ...memoryFlags];
     const { error, stderr } = await asc.main(["--outFile", output, ...flags], { readFile });

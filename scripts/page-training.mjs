@@ -1,6 +1,7 @@
 /**
- * What the page needs to train, as modules of its bundle, read by the built package itself: the config configs/page.yaml,
- * the beginnings of its texts, and the kernels. So page and command line train on the same bytes.
+ * What the page carries beside its script, as modules of its bundle: the kernel that routes its batch, and what it needs
+ * to train, read by the built package itself: the config configs/page.yaml, the beginnings of its texts, and the kernels.
+ * So page and command line train on the same bytes.
  */
 import { readFileSync } from "node:fs";
 
@@ -17,7 +18,6 @@ export const packagedTraining = {
       const carried = base.tree.data.domains.filter(({ name }) => !("generate" in textDomains[name]));
       const texts = carried.map((domain) => [domain.name, new TextDecoder().decode(readDomain(domain, ".").bytes)]);
       const json = (name, value) => `export const ${name} = ${JSON.stringify(value)};\n`;
-      const kernels = new URL("../dist/wasm/plain.single.wasm", import.meta.url);
       return {
         contents:
           json("base", base.tree) +
@@ -26,9 +26,17 @@ export const packagedTraining = {
             variants.map(({ name, change }) => ({ name, set: change.tree })),
           ) +
           json("texts", Object.fromEntries(texts)) +
-          `const base64 = ${JSON.stringify(readFileSync(kernels, "base64"))};\n` +
-          "export const kernels = Uint8Array.from(atob(base64), (byte) => byte.charCodeAt(0));\n",
+          bytes("kernels", "plain.single.wasm"),
       };
     });
+    plugin.onLoad({ filter: /^packaged:batch$/, namespace: "packaged" }, () => ({
+      contents: bytes("batchKernel", "batch.single.wasm"),
+    }));
   },
 };
+
+/** An exported array of the bytes of a wasm module. */
+function bytes(name, file) {
+  const base64 = readFileSync(new URL(`../dist/wasm/${file}`, import.meta.url), "base64");
+  return `export const ${name} = Uint8Array.from(atob(${JSON.stringify(base64)}), (byte) => byte.charCodeAt(0));\n`;
+}

@@ -6,7 +6,7 @@ export const communicationLoss = balancingLoss({
   kind: "loss",
   title: "communication-balancing loss over devices",
   formula: "α Σ_d f_d P_d,  f_d = D/(M·T) · tokens that d receives,  P_d = Σ_{i in d} p_i",
-  source: "DeepSeek-V2, arXiv:2405.04434, section 2.2.2; MT-MegatronLM, sequence_load_balancing_loss_func",
+  source: "DeepSeek-V2, arXiv:2405.04434, section 2.2.3; MT-MegatronLM, sequence_load_balancing_loss_func",
   knobs: {
     coefficient: { kind: "layerwise", default: 0.02, minimum: 0, help: "α₃", source: "DeepSeek-V2" },
     scope: scopeKnob("sequence"),

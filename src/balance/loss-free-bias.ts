@@ -1,5 +1,6 @@
 /** Loss-free balancing: after each step the bias of an overloaded expert goes down by a fixed rate, of an underloaded one up. */
 import { cosineOfTurns } from "../core/elementary.ts";
+import { titlesOf } from "../core/knob.ts";
 import { mean } from "../core/statistics.ts";
 import { biasRule } from "./rule.ts";
 
@@ -15,13 +16,6 @@ const schedules = {
     title: "down to 0 at `until` of the steps along a cosine",
     left: (progress: number, until: number) => 0.5 * (1 + cosineOfTurns(progress / until / 2)),
   },
-} as const;
-
-const scheduleTitles = {
-  constant: schedules.constant.title,
-  stop: schedules.stop.title,
-  linear: schedules.linear.title,
-  cosine: schedules.cosine.title,
 } as const;
 
 export const lossFreeBias = biasRule({
@@ -45,7 +39,7 @@ export const lossFreeBias = biasRule({
     schedule: {
       kind: "choice",
       default: "constant",
-      options: scheduleTitles,
+      options: titlesOf(schedules),
       help: "how the rate changes in training",
     },
     until: {

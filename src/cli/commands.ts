@@ -3,7 +3,7 @@
  * is called for, so that help and every command start without what the others need.
  */
 
-interface LazyCommand {
+export interface LazyCommand {
   readonly command: string;
   readonly describe: string;
   load(): Promise<LoadedCommand>;

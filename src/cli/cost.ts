@@ -1,7 +1,8 @@
 /** `moge cost`: prices one training step of a job and shows where its seconds and bytes go. */
 import type { CommandModule } from "yargs";
-import { exitCodes, UsageError } from "./failure.ts";
-import { setOption } from "./options.ts";
+import { exitCodes } from "./failure.ts";
+import { once, setOption } from "./options.ts";
+import { writeTo } from "./write-report.ts";
 
 interface Arguments {
   config: string;
@@ -10,24 +11,6 @@ interface Arguments {
   csv?: string;
   trace?: string;
   traffic?: string;
-}
-
-/** A path given once; twice would arrive as a list. */
-export const path = (flag: string) => (value: string | string[] | undefined) => {
-  if (value === undefined || (typeof value === "string" && value !== "")) return value;
-  throw new UsageError(`--${flag}: expected one file`);
-};
-
-/** @throws UsageError if nothing can be written there */
-export async function writeTo(flag: string, file: string, text: string): Promise<void> {
-  const { writeWhole } = await import("../host/whole-file.ts");
-  try {
-    writeWhole(file, text);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === undefined) throw error;
-    throw new UsageError(`--${flag}: cannot write ${file} (${code}); is there such a folder, and is it yours?`);
-  }
 }
 
 export const costCommand: CommandModule<object, Arguments> = {
@@ -39,19 +22,19 @@ export const costCommand: CommandModule<object, Arguments> = {
       .option("csv", {
         type: "string",
         requiresArg: true,
-        coerce: path("csv"),
+        coerce: once("csv", "file"),
         describe: "write step, stages, layers and ranks here",
       })
       .option("trace", {
         type: "string",
         requiresArg: true,
-        coerce: path("trace"),
+        coerce: once("trace", "file"),
         describe: "write a trace for Perfetto here",
       })
       .option("traffic", {
         type: "string",
         requiresArg: true,
-        coerce: path("traffic"),
+        coerce: once("traffic", "file"),
         describe: "write the bytes between pairs of devices here, by purpose, as CSV",
       }),
   handler: async ({ config: name, set, json, csv, trace, traffic: pairs }) => {
@@ -75,14 +58,14 @@ export const costCommand: CommandModule<object, Arguments> = {
     const hottest = price.layers.reduce((most, layer) => (layer.hottestRows > most.hottestRows ? layer : most));
     const verdict = memoryVerdict(job, routing, price.memory, hottest.hottestDevice);
     const priced = { config, job, routing, price, traffic: trafficOf(job, routing), verdict };
-    if (csv !== undefined) await writeTo("csv", csv, costCsv(priced));
+    if (csv !== undefined) writeTo("csv", csv, costCsv(priced));
     if (trace !== undefined) {
       const { perfettoTrace } = await import("../output/perfetto.ts");
-      await writeTo("trace", trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
+      writeTo("trace", trace, `${JSON.stringify(perfettoTrace(job, price))}\n`);
     }
     if (pairs !== undefined) {
       const { pairCsv } = await import("../output/traffic-report.ts");
-      await writeTo("traffic", pairs, pairCsv(priced.traffic, job));
+      writeTo("traffic", pairs, pairCsv(priced.traffic, job));
     }
     process.stdout.write(json ? `${JSON.stringify(costJson(priced), null, 2)}\n` : `${costText(priced)}\n`);
     for (const file of [csv, trace, pairs]) if (file !== undefined) process.stderr.write(`written: ${file}\n`);

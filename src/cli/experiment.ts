@@ -7,7 +7,7 @@ import { type ComputedExperiment, type ExperimentFile, experimentNames, loadExpe
 import { exitCodes, UsageError } from "./failure.ts";
 import { wrapped } from "./format.ts";
 import { listenForSignals } from "./interruption.ts";
-import { progressOption, resultOptions, setOption } from "./options.ts";
+import { jobsOption, progressOption, resultOptions, setOption } from "./options.ts";
 import type { ProgressMode } from "./progress-modes.ts";
 
 interface Arguments {
@@ -26,9 +26,9 @@ export const experimentCommand: CommandModule<object, Arguments> = {
       .positional("name", { type: "string", demandOption: true, describe: "which; moge experiments lists them" })
       .option("quick", { type: "boolean", default: false, describe: "small, to see that it works; into <name>-quick" })
       .options(resultOptions)
-      .option("jobs", { type: "number", requiresArg: true, describe: "runs at a time, instead of one a core" })
+      .option("jobs", jobsOption)
       .option("progress", progressOption)
-      .option("set", { ...setOption, describe: "change an option or a value of the config" }),
+      .option("set", { ...setOption, describe: "change an option or a value of the config" }) as never,
   handler: async (args) => {
     if (!experimentNames().includes(args.name)) {
       throw new UsageError(`there is no experiment "${args.name}"; there are ${experimentNames().join(", ")}`);

@@ -18,14 +18,22 @@ export const setOption = {
   describe: "override a value, as often as you like, e.g. --set training.steps=100",
 } as const;
 
-/** An option that was given twice would arrive as a list. */
-const once = (value: string | string[]): string => {
-  if (typeof value === "string" && value !== "") return value;
-  throw new UsageError("--results: expected one folder");
-};
+/** For an option that is given once; twice would arrive as a list. @param what its value is the path of */
+export const once =
+  (flag: string, what: "file" | "folder") =>
+  <Value extends string | undefined>(value: Value | string[]): Value => {
+    if (!Array.isArray(value) && value !== "") return value;
+    throw new UsageError(`--${flag}: expected one ${what}`);
+  };
 
 export const resultOptions = {
-  results: { type: "string", default: "results", describe: "folder for results", requiresArg: true, coerce: once },
+  results: {
+    type: "string",
+    default: "results",
+    describe: "folder for results",
+    requiresArg: true,
+    coerce: once("results", "folder"),
+  },
   force: { type: "boolean", default: false, describe: "replace an existing result" },
 } as const;
 
@@ -48,15 +56,21 @@ export const inputPath = (path: unknown): string | undefined => {
   throw new UsageError("expected the path of one file, or - for standard input");
 };
 
-/** An option that takes one whole number. @param minimum smallest that means something */
-export const wholeNumber = (name: string, minimum: number) =>
+/** An option that takes one whole number. @param least,most the smallest and largest that mean something */
+export const wholeNumber = (name: string, least: number, most = Number.MAX_SAFE_INTEGER) =>
   ({
     type: "string",
     requiresArg: true,
     coerce: (text: unknown): number | undefined => {
       if (text === undefined || typeof text === "number") return text;
       const value = typeof text === "string" && /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN;
-      if (Number.isSafeInteger(value) && value >= minimum) return value;
-      throw new UsageError(`--${name} ${String(text)}: expected a whole number, ${minimum} or more`);
+      if (value >= least && value <= most) return value;
+      const range = most === Number.MAX_SAFE_INTEGER ? `, ${least} or more` : ` from ${least} to ${most}`;
+      throw new UsageError(`--${name} ${String(text)}: expected a whole number${range}`);
     },
   }) as const;
+
+export const jobsOption = {
+  ...wholeNumber("jobs", 1, 1024),
+  describe: "runs at a time, instead of one a core",
+} as const;

@@ -1,8 +1,8 @@
 /** `moge plan`: searches parallel layouts for a job and ranks those that fit into memory. */
 import type { CommandModule } from "yargs";
-import { path, writeTo } from "./cost.ts";
-import { exitCodes, UsageError } from "./failure.ts";
-import { setOption } from "./options.ts";
+import { exitCodes } from "./failure.ts";
+import { once, setOption, wholeNumber } from "./options.ts";
+import { writeTo } from "./write-report.ts";
 
 interface Arguments {
   config: string;
@@ -21,18 +21,20 @@ export const planCommand: CommandModule<object, Arguments> = {
     yargs
       .positional("config", { type: "string", demandOption: true, describe: "a file, or a packaged cost config" })
       .option("set", { ...setOption, describe: "override a value, e.g. --set cluster.devices=64" })
-      .option("top", { type: "number", default: 10, requiresArg: true, describe: "layouts shown" })
+      .option("top", { ...wholeNumber("top", 1, MOST_SHOWN), default: 10, describe: "layouts shown" })
       .option("prune", {
         type: "boolean",
         default: false,
         describe: "skip what cannot fit: less recomputation than one that does not",
       })
       .option("json", { type: "boolean", default: false, describe: "print the layouts shown as JSON" })
-      .option("csv", { type: "string", requiresArg: true, coerce: path("csv"), describe: "write all candidates here" }),
+      .option("csv", {
+        type: "string",
+        requiresArg: true,
+        coerce: once("csv", "file"),
+        describe: "write all candidates here",
+      }) as never,
   handler: async ({ config: name, set, top, prune, json, csv }) => {
-    if (!(Number.isInteger(top) && top >= 1 && top <= MOST_SHOWN)) {
-      throw new UsageError(`--top: expected a whole number from 1 to ${MOST_SHOWN}`);
-    }
     const { readCostConfig } = await import("../host/read-cost-config.ts");
     const { config, job } = await readCostConfig(name, set, true);
     const [{ defaultGrid, playCandidate, searchLayouts }, { openPlannedRouting }, { planCsv, planText }] =
@@ -45,7 +47,7 @@ export const planCommand: CommandModule<object, Arguments> = {
     const result = searchLayouts(job, defaultGrid(job), routingOf, { prune, spreadGroups: config.layout.spreadGroups });
     const { tried, refused, pruned, candidates } = result;
     const fitting = candidates.filter(({ fits }) => fits);
-    if (csv !== undefined) await writeTo("csv", csv, planCsv(result));
+    if (csv !== undefined) writeTo("csv", csv, planCsv(result));
     const shown = fitting
       .slice(0, top)
       .map((candidate) => ({ ...candidate, playedSeconds: playCandidate(job, candidate, routingOf) }));

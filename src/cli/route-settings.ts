@@ -75,7 +75,7 @@ export function planRoute(args: RouteArguments, tokens: number, experts: number)
     ...shared,
     selection,
     options: { ...preset?.settings.options, ...given[selection] },
-    capacity: capacity && (deviceOf === undefined ? capacity : { ...capacity, deviceOf, devices: devices }),
+    capacity: capacity && (deviceOf === undefined ? capacity : { ...capacity, deviceOf, devices }),
   } as RoutingSettings;
   const allowed: readonly ScoreFunctionName[] | undefined = router.scoreFunctions;
   if (allowed !== undefined && !allowed.includes(settings.scoreFunction)) {

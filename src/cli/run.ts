@@ -42,9 +42,10 @@ export const runCommand: CommandModule<object, Arguments> = {
   handler: async ({ config, set, results, force, dryRun, progress: mode, json, profile, parquet, tensorboard }) => {
     const resolved = await readConfig(config, set);
     await announce(resolved);
-    const { assertEngineFits } = await import("../host/open-engine.ts");
+    const { assertEngineFits, prepareEngine } = await import("../host/open-engine.ts");
     for (const variant of resolved.variants) await assertEngineFits(variant.config);
     if (dryRun) return;
+    await prepareEngine(resolved.variants[0]!.config);
     const [{ run }, { trainingSteps }, { openProgress }] = await Promise.all([
       import("../run/runner.ts"),
       import("../run/plan.ts"),

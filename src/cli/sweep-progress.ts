@@ -12,7 +12,7 @@ export interface SweepProgress extends LocalObserver {
 
 const say = (text: string) => void process.stderr.write(`${text}\n`);
 
-/** @param due ids that are to be run @param steps steps of a run, for the bar's fractions */
+/** @param due runs that are to be done @param stepsOf a run, for the bar's fractions */
 export function openSweepProgress(
   mode: ProgressMode,
   plan: SweepPlan,

@@ -6,7 +6,8 @@ import type { RunStatus } from "../run/sweep-state.ts";
 import { UsageError } from "./failure.ts";
 import { formatSeconds } from "./format.ts";
 import { listenForSignals } from "./interruption.ts";
-import { formatOptions, progressOption, resultOptions, setOption } from "./options.ts";
+import { formatOptions, jobsOption, progressOption, resultOptions, setOption, wholeNumber } from "./options.ts";
+import type { ProgressMode } from "./progress-modes.ts";
 
 const executors = ["local", "slurm", "k8s"] as const;
 
@@ -24,7 +25,7 @@ interface Arguments {
   jobs?: number;
   parquet: boolean;
   tensorboard: boolean;
-  progress: "auto" | "bar" | "text" | "none";
+  progress: ProgressMode;
   executor: (typeof executors)[number];
   printCommands: boolean;
   manifest: boolean;
@@ -36,42 +37,42 @@ interface Arguments {
   slurm: string[];
 }
 
-/** A number given once, in its bounds. */
-const wholeNumber = (flag: string, least: number, most: number) => (value: unknown) => {
-  const number = Number(value);
-  if (Array.isArray(value) || !Number.isSafeInteger(number) || number < least || number > most) {
-    throw new UsageError(`--${flag}: expected a whole number from ${least} to ${most}, got ${String(value)}`);
-  }
-  return number;
-};
-
 const seconds = (value: unknown) => {
   const number = Number(value);
   if (Array.isArray(value) || !(number > 0 && number < 1e7)) {
-    throw new UsageError(`--timeout: expected seconds, more than 0, got ${String(value)}`);
+    throw new UsageError(`--timeout ${String(value)}: expected seconds, more than 0`);
   }
   return number;
 };
-
-const number = (describe: string, coerce: (value: unknown) => number) =>
-  ({ type: "string", requiresArg: true, describe, coerce }) as const;
 
 export const sweepCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("file", { type: "string", demandOption: true, describe: "the sweep, a YAML file" })
       .option("set", { ...setOption, describe: "override a value of the base, as often as you like" })
-      .option("seeds", number("seeds of each combination, instead of the file's", wholeNumber("seeds", 1, 1e6)))
-      .option("max-runs", { ...number("refuse more runs than these", wholeNumber("max-runs", 1, 1e6)), default: 1000 })
+      .option("seeds", {
+        ...wholeNumber("seeds", 1, 1e6),
+        describe: "seeds of each combination, instead of the file's",
+      })
+      .option("max-runs", {
+        ...wholeNumber("max-runs", 1, 1e6),
+        default: 1000,
+        describe: "refuse more runs than these",
+      })
       .option("dry-run", { type: "boolean", default: false, describe: "list the runs, their state and cost, and stop" })
       .options(resultOptions)
       .option("force", { type: "boolean", default: false, describe: "run again what is done, too" })
       .option("keep-going", { type: "boolean", describe: "go on after a failed run; this is the default" })
       .option("fail-fast", { type: "boolean", default: false, describe: "stop at the first run that fails for good" })
       .conflicts("keep-going", "fail-fast")
-      .option("retries", { ...number("attempts after a failed one", wholeNumber("retries", 0, 100)), default: 1 })
-      .option("timeout", number("seconds that an attempt may take; it is saved and tried again", seconds))
-      .option("jobs", number("runs at a time, instead of one a core", wholeNumber("jobs", 1, 1024)))
+      .option("retries", { ...wholeNumber("retries", 0, 100), default: 1, describe: "attempts after a failed one" })
+      .option("timeout", {
+        type: "string",
+        requiresArg: true,
+        coerce: seconds,
+        describe: "seconds that an attempt may take; it is saved and tried again",
+      })
+      .option("jobs", jobsOption)
       .options(formatOptions)
       .option("report", { type: "boolean", default: true, describe: "figures and report.html at the end; --no-report" })
       .option("progress", progressOption)

@@ -7,7 +7,7 @@ import { shellWord } from "../host/executors/shell-word.ts";
 import type { PlannedRun, SweepPlan } from "../run/sweep-plan.ts";
 import { exitCodes, UsageError } from "./failure.ts";
 import { listenForSignals } from "./interruption.ts";
-import { formatOptions } from "./options.ts";
+import { formatOptions, wholeNumber } from "./options.ts";
 
 interface Arguments extends TaskFlags {
   directory: string;
@@ -49,9 +49,9 @@ export const taskCommand: CommandModule<object, Arguments> = {
       .option("count", { type: "number", requiresArg: true, describe: "… of so many" })
       .implies("index", "count")
       .implies("count", "index")
-      .option("threads", { type: "number", default: 1, requiresArg: true, describe: "threads of the engine" })
+      .option("threads", { ...wholeNumber("threads", 1, 64), default: 1, describe: "threads of the engine" })
       .option("force", { type: "boolean", default: false, describe: "run again what is done" })
-      .options(formatOptions),
+      .options(formatOptions) as never,
   handler: async ({ directory, ids, plan: file, index, count, threads, force, parquet, tensorboard }) => {
     const interruption = listenForSignals("stopping after this step");
     const [{ readPlan, writePlan, planFile }, { carryOut }, { existsSync }, { makeFolders }] = await Promise.all([
@@ -61,9 +61,6 @@ export const taskCommand: CommandModule<object, Arguments> = {
       import("../run/directory.ts"),
     ]);
     const plan = file === undefined ? readPlan(directory) : readPlan(directory, file);
-    if (!(Number.isSafeInteger(threads) && threads >= 1 && threads <= 64)) {
-      throw new UsageError(`--threads: expected a whole number from 1 to 64, got ${threads}`);
-    }
     const runs = await chosen(plan, ids, index, count);
     if (!existsSync(planFile(directory))) {
       makeFolders(directory);

@@ -40,6 +40,17 @@ export function writeReport({ json, out, force }: ReportTarget, report: Report):
   process.stderr.write(`written: ${Object.keys(files).join(", ")}\n`);
 }
 
+/** One file that a flag names. @throws UsageError if nothing can be written there */
+export function writeTo(flag: string, file: string, text: string): void {
+  try {
+    writeWhole(file, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new UsageError(`--${flag}: cannot write ${file} (${code}); is there such a folder, and is it yours?`);
+  }
+}
+
 /** JSON with a key a line, and a row of a matrix or an entry of a list a line. */
 export function jsonText(value: object): string {
   const fields = Object.entries(value).flatMap(([key, field]: [string, unknown]) => {

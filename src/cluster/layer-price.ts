@@ -4,6 +4,7 @@ import type { ExpertSeconds, SlowestSeconds } from "./expert-cost.ts";
 import { type Job, type Recomputation, type Routing, recomputationOf } from "./job.ts";
 import { addCosts, type BlockCost, type Cost, noCost, repeatedCost } from "./layer-cost.ts";
 import type { LayerKernels } from "./layer-kernels.ts";
+import type { StagePlacement } from "./memory.ts";
 import { addParts, type Parts } from "./parts.ts";
 import type { RoutingProfile } from "./routing-profile.ts";
 
@@ -41,12 +42,14 @@ const noExperts = { hottestRows: 0, hottestDevice: -1, imbalance: 1, dispatchSec
 export class LayerPrices {
   private readonly job: Job;
   private readonly kernels: LayerKernels;
+  private readonly placement: StagePlacement;
   private readonly blocks: Blocks;
   private readonly dual: boolean;
 
-  constructor(job: Job, kernels: LayerKernels) {
+  constructor(job: Job, kernels: LayerKernels, placement: StagePlacement) {
     this.job = job;
     this.kernels = kernels;
+    this.placement = placement;
     this.blocks = new Blocks(job);
     this.dual = job.layout.schedule.startsWith("dualpipe");
   }
@@ -56,20 +59,29 @@ export class LayerPrices {
     return this.blocks.distinct(routing);
   }
 
-  /** All layers of a block, for the micro-batches that are routed like `microBatch`. */
-  layers(block: number, routing: Routing, microBatch: number): LayerPrice[] {
-    const { model, layout } = this.job;
-    const perStage = (model.layers + layout.paddingLayers) / layout.pipeline;
+  /**
+   * All layers of a block on the stages of a pass, for the micro-batches that are routed like `microBatch`.
+   * @returns [layers]
+   */
+  layers(block: number, pass: number, routing: Routing, microBatch: number): LayerPrice[] {
+    const { model } = this.job;
     const known = new Map<RoutingProfile, ExpertSeconds>();
-    return Array.from({ length: model.layers }, (_, layer) => {
-      const speeds = this.blocks.speedsOf(block, Math.min(layout.pipeline - 1, Math.floor(layer / perStage)));
+    const price = (layer: number, speeds: BlockSpeeds) => {
       const recompute = recomputationOf(this.job, layer);
       if (layer < model.denseLayers) {
         return this.priceOf(layer, "dense", this.kernels.dense!, recompute, speeds, undefined);
       }
       const profile = routing.profile(layer - model.denseLayers, block % routing.blocks, microBatch);
       return this.moeLayer(layer, recompute, profile, speeds, known);
+    };
+    return this.placement.positions.flatMap((layers, position) => {
+      const speeds = this.speedsAt(block, pass, position);
+      return layers.map((layer) => price(layer, speeds));
     });
+  }
+
+  private speedsAt(block: number, pass: number, position: number): BlockSpeeds {
+    return this.blocks.speedsOf(block, this.placement.stageOf[pass]![position]!);
   }
 
   private moeLayer(
@@ -87,14 +99,14 @@ export class LayerPrices {
     return this.priceOf(layer, "moe", this.kernels.moe!, recompute, speeds, experts);
   }
 
-  embedding(block: number): LayerPrice {
-    return this.priceOf(-1, "edge", this.kernels.embedding, "none", this.blocks.speedsOf(block, 0), undefined);
+  embedding(block: number, pass: number): LayerPrice {
+    return this.priceOf(-1, "edge", this.kernels.embedding, "none", this.speedsAt(block, pass, 0), undefined);
   }
 
   /** Head and loss, and the layers of multi-token prediction with a head of their own each. */
-  head(block: number, routing: Routing, microBatch: number): LayerPrice[] {
-    const { model, layout, recompute } = this.job;
-    const speeds = this.blocks.speedsOf(block, layout.pipeline - 1);
+  head(block: number, pass: number, routing: Routing, microBatch: number): LayerPrice[] {
+    const { model, recompute } = this.job;
+    const speeds = this.speedsAt(block, pass, this.placement.positions.length - 1);
     const one = this.priceOf(-1, "edge", this.kernels.head, "none", speeds, undefined);
     const known = new Map<RoutingProfile, ExpertSeconds>();
     const last = model.layers - model.denseLayers - 1;

@@ -26,6 +26,8 @@ export interface StageMemory {
 export interface StagePlacement {
   /** [positions] layers of a pass; padding layers are left out */
   readonly positions: readonly (readonly number[])[];
+  /** [passes][positions] the stage that holds them */
+  readonly stageOf: readonly (readonly number[])[];
   /** [stages] what a stage holds, of both passes */
   readonly held: readonly (readonly Place[])[];
   /** [stages] parameters on one device: those that data-parallel devices copy, and those of experts */
@@ -52,14 +54,15 @@ export function placeStages(job: Job): StagePlacement {
   const positions = Array.from({ length: count }, (_, position) =>
     Array.from({ length: each }, (__, i) => position * each + i).filter((layer) => layer < model.layers),
   );
+  const stageOf = Array.from({ length: schedule.parameterCopies }, (_, pass) =>
+    positions.map((__, position) => schedule.deviceOf(pass, position, shape)),
+  );
   const held: Place[][] = Array.from({ length: layout.pipeline }, () => []);
-  for (let pass = 0; pass < schedule.parameterCopies; pass++) {
-    for (let position = 0; position < count; position++) {
-      held[schedule.deviceOf(pass, position, shape)]!.push({ pass, position });
-    }
+  for (const [pass, stages] of stageOf.entries()) {
+    for (const [position, stage] of stages.entries()) held[stage]!.push({ pass, position });
   }
   const counts = countParameters(model);
-  return { positions, held, parameters: held.map((own) => parametersAt(job, counts, positions, own)) };
+  return { positions, stageOf, held, parameters: held.map((own) => parametersAt(job, counts, positions, own)) };
 }
 
 function parametersAt(

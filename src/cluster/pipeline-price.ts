@@ -2,8 +2,8 @@
  * The layers of a job laid on the stages of its pipeline: seconds by the closed form of the schedule, or played as
  * discrete events.
  *
- * Micro-batches may be routed differently. Those that are routed alike share their chunks: `chunks[kind][position]`,
- * and the g-th micro-batch of a step is of kind g mod the number of kinds.
+ * Micro-batches may be routed differently. Those that are routed alike share their chunks, and the g-th micro-batch of
+ * a step is of kind g mod the number of kinds.
  */
 import { sendSeconds } from "./gather.ts";
 import { commonLevel } from "./group-span.ts";
@@ -39,6 +39,9 @@ export class Chunk {
     };
   }
 }
+
+/** [kinds][passes][positions] */
+export type Chunks = readonly (readonly (readonly Chunk[])[])[];
 
 /** A slot with what its seconds consist of. */
 export interface PricedSlot extends TimedSlot {
@@ -98,7 +101,7 @@ export class PipelinePlan {
    * Exact when all chunks are alike and messages are free, or without a pipeline; otherwise the slowest stage and the
    * mean chunk stand for all.
    */
-  closedForm(chunks: readonly (readonly Chunk[])[]): Pipeline {
+  closedForm(chunks: Chunks): Pipeline {
     const { job, schedule, shape } = this;
     const { overlap, layout } = job;
     const stages = this.busyStages(chunks);
@@ -107,8 +110,10 @@ export class PipelinePlan {
     const shares = this.sharesOf(chunks.length);
     const mean = (of: (chunk: Chunk) => number) => {
       let sum = 0;
-      for (const [kind, own] of chunks.entries()) {
-        sum += (own.reduce((total, chunk) => total + of(chunk), 0) / own.length) * shares[kind]!;
+      for (const [kind, passes] of chunks.entries()) {
+        let ofPasses = 0;
+        for (const own of passes) ofPasses += own.reduce((total, chunk) => total + of(chunk), 0) / own.length;
+        sum += (ofPasses / passes.length) * shares[kind]!;
       }
       return sum;
     };
@@ -165,14 +170,14 @@ export class PipelinePlan {
   }
 
   /** Event by event. */
-  play(chunks: readonly (readonly Chunk[])[]): Pipeline & PlayedStages {
+  play(chunks: Chunks): Pipeline & PlayedStages {
     const { overlap } = this.job;
     const { schedule, shape } = this;
-    const seconds = chunks.map((own) => own.map((chunk) => chunk.seconds()));
+    const seconds = chunks.map((passes) => passes.map((own) => own.map((chunk) => chunk.seconds())));
     const inPass = shape.microBatches / schedule.parameterCopies;
     const kindOf = ({ pass, microBatch }: Work) => (pass * inPass + microBatch) % chunks.length;
-    const chunkOf = (work: Work) => chunks[kindOf(work)]![work.position]!;
-    const secondsOfWork = (work: Work) => workSeconds(work, seconds[kindOf(work)]![work.position]!);
+    const chunkOf = (work: Work) => chunks[kindOf(work)]![work.pass]![work.position]!;
+    const secondsOfWork = (work: Work) => workSeconds(work, seconds[kindOf(work)]![work.pass]![work.position]!);
     const { devices, seconds: whole } = playPipeline(schedule, shape, {
       work: secondsOfWork,
       send: () => this.messageSeconds,
@@ -192,16 +197,16 @@ export class PipelinePlan {
   }
 
   /** [stages] parts of all the work of a stage */
-  private busyStages(chunks: readonly (readonly Chunk[])[]): Parts[] {
+  private busyStages(chunks: Chunks): Parts[] {
     const counts = this.kinds(chunks.length);
     return this.placement.held.map((places) => {
       let all = noParts;
-      for (const [kind, own] of chunks.entries()) {
+      for (const [kind, passes] of chunks.entries()) {
         for (const [pass, ofKind] of counts.entries()) {
           let parts = noParts;
           for (const place of places) {
             if (place.pass !== pass) continue;
-            const { forward, inputGradient, weightGradient } = own[place.position]!;
+            const { forward, inputGradient, weightGradient } = passes[pass]![place.position]!;
             parts = addParts(parts, addParts(addParts(forward, inputGradient), weightGradient));
           }
           all = addParts(all, scaledParts(parts, ofKind[kind]!));

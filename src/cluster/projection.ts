@@ -49,6 +49,40 @@ export interface TokenPoolState {
 /** NO_EXPERT as it comes out of 16 bits; real ids stay below it, for there are at most 65,535 experts. */
 const NO_EXPERT_16 = NO_EXPERT & 0xffff;
 
+/** Experts that tokens chose, in [tokens, slots]. */
+interface ChosenExperts {
+  readonly slots: number;
+  readonly experts: ArrayLike<number>;
+  /** What an empty slot holds. */
+  readonly none: number;
+}
+
+/** Who sends what to whom, each rank's tokens being picked one after another. @param pick the next token */
+export function trafficOf(
+  { slots, experts: ids, none }: ChosenExperts,
+  pick: () => number,
+  { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget,
+): ProjectedTraffic {
+  const expertLoad = new Float64Array(experts);
+  const vectors = new Float64Array(ranks * ranks);
+  const lastToken = new Int32Array(ranks).fill(-1); // the last token sent to each device
+  const deduplicate = dispatch === "deduplicated";
+  for (let token = 0; token < ranks * tokensPerRank; token++) {
+    const row = Math.floor(token / tokensPerRank) * ranks;
+    const from = pick() * slots;
+    for (let j = from; j < from + slots; j++) {
+      const expert = ids[j]!;
+      if (expert === none) continue;
+      const device = deviceOf[expert]!;
+      expertLoad[expert] = expertLoad[expert]! + 1;
+      if (deduplicate && lastToken[device] === token) continue;
+      lastToken[device] = token;
+      vectors[row + device] = vectors[row + device]! + 1;
+    }
+  }
+  return { expertLoad, vectors };
+}
+
 /** Chosen experts of a layer's tokens in the last `window` steps. */
 export class TokenPool {
   private readonly window: number;
@@ -77,32 +111,10 @@ export class TokenPool {
 
   /**
    * Draws the tokens of every rank from the pool, uniformly and with replacement. Throws if nothing was added.
-   * @param random anything that picks a token, such as one after another
    */
-  project(
-    random: Pick<Random, "below">,
-    { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget,
-  ): ProjectedTraffic {
-    const { ring, slots } = this;
+  project(random: Pick<Random, "below">, target: ProjectionTarget): ProjectedTraffic {
     const pooled = this.pooledTokens();
-    const expertLoad = new Float64Array(experts);
-    const vectors = new Float64Array(ranks * ranks);
-    const lastToken = new Int32Array(ranks).fill(-1); // the last token sent to each device
-    const deduplicate = dispatch === "deduplicated";
-    for (let token = 0; token < ranks * tokensPerRank; token++) {
-      const row = Math.floor(token / tokensPerRank) * ranks;
-      const from = random.below(pooled) * slots;
-      for (let j = from; j < from + slots; j++) {
-        const expert = ring[j]!;
-        if (expert === NO_EXPERT_16) continue;
-        const device = deviceOf[expert]!;
-        expertLoad[expert] = expertLoad[expert]! + 1;
-        if (deduplicate && lastToken[device] === token) continue;
-        lastToken[device] = token;
-        vectors[row + device] = vectors[row + device]! + 1;
-      }
-    }
-    return { expertLoad, vectors };
+    return trafficOf({ slots: this.slots, experts: this.ring, none: NO_EXPERT_16 }, () => random.below(pooled), target);
   }
 
   save(): TokenPoolState {

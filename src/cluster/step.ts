@@ -72,8 +72,8 @@ export class StepModel {
   constructor(job: Job, shared: SharedKernels = sharedKernels(job)) {
     const { spans, kernels } = shared;
     this.job = job;
-    this.prices = new LayerPrices(job, kernels);
     this.placement = placeStages(job);
+    this.prices = new LayerPrices(job, kernels, this.placement);
     this.tail = tailOf(job, spans, this.placement);
     this.plan = new PipelinePlan(job, spans, this.placement);
   }
@@ -105,8 +105,12 @@ export class StepModel {
   price(routing: Routing, { events }: PriceOptions): StepPrice {
     const { job, plan } = this;
     const pipelines = this.prices.distinctBlocks(routing).map((block) => {
-      const layers = this.kindsOf(routing, (kind) => this.prices.layers(block, routing, kind));
-      const chunks = layers.map((own, kind) => this.chunks(own, block, routing, kind));
+      const layers = this.kindsOf(routing, (kind) =>
+        this.passesOf((pass) => this.prices.layers(block, pass, routing, kind)),
+      );
+      const chunks = layers.map((passes, kind) =>
+        this.passesOf((pass) => this.chunks(passes[pass]!, block, pass, routing, kind)),
+      );
       return { layers, chunks, ...plan.closedForm(chunks) };
     });
     const slowest = pipelines.reduce((most, each) => (each.seconds > most.seconds ? each : most));
@@ -129,7 +133,7 @@ export class StepModel {
       tokensPerSecondPerDevice: tokens / seconds / devices,
       utilisation: flops / seconds / (devices * job.device.peakFlopsPerSecond.value),
       layers: this.meanLayers(slowest.layers),
-      memory: memoryOf(job, this.placement, this.hottestRows(slowest.layers)),
+      memory: memoryOf(job, this.placement, this.hottestRows(slowest.layers.flat())),
       tail: this.tail,
       ...(played && { timeline: { devices: played.devices, seconds: played.seconds } }),
     };
@@ -140,14 +144,23 @@ export class StepModel {
     return Array.from({ length: Math.min(microBatches, this.plan.shape.microBatches) }, (_, kind) => of(kind));
   }
 
-  /** The chunks of layers at each position of the pipeline. */
-  private chunks(layers: readonly LayerPrice[], block: number, routing: Routing, kind: number): Chunk[] {
+  /** What is worked out for each pass. They differ only beside a slow device: what a stage holds of them differs. */
+  private passesOf<T>(of: (pass: number) => T): T[] {
+    const passes = this.placement.stageOf.length;
+    if (this.job.speeds.size > 0) return Array.from({ length: passes }, (_, pass) => of(pass));
+    return new Array<T>(passes).fill(of(0));
+  }
+
+  /** The chunks of layers at each position of a pass. */
+  private chunks(layers: readonly LayerPrice[], block: number, pass: number, routing: Routing, kind: number): Chunk[] {
     const { positions } = this.placement;
     return positions.map((own, position) => {
       const chunk = new Chunk();
       for (const layer of own) chunk.add(layers[layer]!);
-      if (position === 0) chunk.add(this.prices.embedding(block));
-      if (position === positions.length - 1) for (const edge of this.prices.head(block, routing, kind)) chunk.add(edge);
+      if (position === 0) chunk.add(this.prices.embedding(block, pass));
+      if (position === positions.length - 1) {
+        for (const edge of this.prices.head(block, pass, routing, kind)) chunk.add(edge);
+      }
       return chunk;
     });
   }
@@ -160,12 +173,15 @@ export class StepModel {
     );
   }
 
-  private meanLayers(kinds: readonly (readonly LayerPrice[])[]): readonly LayerPrice[] {
-    const [first] = kinds;
-    if (kinds.length === 1) return first!;
-    const shares = this.plan.sharesOf(kinds.length);
+  /** @param kinds [kinds][passes][layers] */
+  private meanLayers(kinds: readonly (readonly (readonly LayerPrice[])[])[]): readonly LayerPrice[] {
+    const priced = kinds.flat();
+    const [first] = priced;
+    if (priced.length === 1) return first!;
+    const counts = this.plan.kinds(kinds.length);
+    const shares = kinds.flatMap((_, kind) => counts.map((pass) => pass[kind]! / this.plan.shape.microBatches));
     return first!.map((_, layer) => {
-      const own = kinds.map((layers) => layers[layer]!);
+      const own = priced.map((layers) => layers[layer]!);
       const hottest = own.reduce((most, each) => (each.hottestRows > most.hottestRows ? each : most));
       const mean = (of: (each: LayerPrice) => number) => own.reduce((sum, each, i) => sum + of(each) * shares[i]!, 0);
       const parts = (of: (each: LayerPrice) => Parts) =>

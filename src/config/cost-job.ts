@@ -133,7 +133,9 @@ function plainProblems(config: CostConfig): Contradiction[] {
       message: `needs tensor, context, data and pipeline once each, got ${order.join(", ")}`,
     });
   }
-  for (const { device } of cluster.slow) {
+  for (const [i, { device }] of cluster.slow.entries()) {
+    const isTwice = cluster.slow.findIndex((each) => each.device === device) < i;
+    if (isTwice) problems.push({ keys: ["cluster.slow"], message: `device ${device} has two speeds; give it one` });
     if (device < cluster.devices) continue;
     problems.push({ keys: ["cluster.slow"], message: `device ${device} is not among 0 … ${cluster.devices - 1}` });
   }

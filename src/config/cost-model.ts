@@ -59,9 +59,9 @@ function modelProblems(model: Architecture): Contradiction[] {
   const { experts, topK, expertHiddenSize, denseLayers, denseHiddenSize } = model;
   if (experts > 0) {
     if (topK < 1 || topK > experts)
-      problems.push({ keys: ["model.topK"], message: `topK ${topK} of ${experts} experts` });
+      problems.push({ keys: ["model.topK"], message: `expected from 1 to the ${experts} experts, got ${topK}` });
     if (expertHiddenSize < 1)
-      problems.push({ keys: ["model.expertHiddenSize"], message: "experts need a hidden width" });
+      problems.push({ keys: ["model.expertHiddenSize"], message: `${experts} experts need a hidden width` });
     problems.push(...groupProblems(model));
   }
   if (denseLayers > 0 && denseHiddenSize < 1) {

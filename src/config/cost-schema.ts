@@ -207,7 +207,11 @@ const routing = section(
         .join("; ")}`,
     ),
     exponent: notNegative(0.5, "zipf: exponent"),
-    sigma: notNegative(0.5, "log-normal: standard deviation of the logarithm"),
+    // e^(100 · normal) is a double still; from 5 on nearly all tokens go to one expert
+    sigma: described(
+      z._default(z.number().check(z.minimum(0), z.maximum(100)), 0.5),
+      "log-normal: standard deviation of the logarithm",
+    ),
     factor: positive(2, "hot-rank, hot-experts, rotating-hotspot, burst: how much hotter"),
     count: count(1, "hot-experts: how many"),
     every: count(4, "burst: micro-batches from one to the next"),

@@ -33,9 +33,7 @@ function nearestBranch(issue: z.core.$ZodIssueInvalidUnion): Issue[] {
 
 /** What was wrong with one value, in words. */
 function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): string {
-  // JSON has no word for infinity.
-  const written = typeof value === "number" ? String(value) : JSON.stringify(value);
-  const got = value === undefined ? "it is missing" : `got ${written}`;
+  const got = value === undefined ? "it is missing" : `got ${written(value)}`;
   switch (issue.code) {
     case "invalid_type":
       return `expected ${typeNames[issue.expected] ?? issue.expected}, ${got}`;
@@ -60,6 +58,14 @@ function describeIssue(issue: Issue, value: unknown, schema: z.ZodMiniType): str
   }
 }
 
+/** Letters of a wrong value that are enough to find it by. */
+const MOST_LETTERS = 200;
+
+function written(value: unknown): string {
+  const whole = typeof value === "number" ? String(value) : JSON.stringify(value); // JSON has no word for infinity
+  return whole.length <= MOST_LETTERS ? whole : `${whole.slice(0, MOST_LETTERS)}… (${whole.length} letters)`;
+}
+
 function describeUnion(
   issue: z.core.$ZodIssueInvalidUnion,
   value: unknown,
@@ -68,7 +74,8 @@ function describeUnion(
 ): string {
   const options = issue.discriminator === undefined ? namesIn(issue) : knownValues(schema, issue.path);
   const guess = typeof value === "string" ? didYouMean(value, options) : "";
-  return options.length > 0 ? `expected one of ${options.join(", ")}, ${got}${guess}` : `does not fit, ${got}`;
+  const expected = options.length > 0 ? `one of ${options.join(", ")}` : kindsIn(issue).join(" or ");
+  return expected ? `expected ${expected}, ${got}${guess}` : `does not fit, ${got}`;
 }
 
 const typeNames: Record<string, string> = {
@@ -85,6 +92,17 @@ const typeNames: Record<string, string> = {
 function namesIn(issue: z.core.$ZodIssueInvalidUnion): string[] {
   const ofTheWhole = issue.errors.flat().filter(({ path }) => path.length === 0);
   return ofTheWhole.flatMap((inner) => (inner.code === "invalid_value" ? inner.values.map(String) : []));
+}
+
+/** What the branches of a failed union would have taken: "a number", "a list". */
+function kindsIn(issue: z.core.$ZodIssueInvalidUnion): string[] {
+  const kinds = issue.errors.map((branch) => {
+    const [first] = branch;
+    if (first?.code !== "invalid_type") return "";
+    const kind = typeNames[first.expected] ?? first.expected;
+    return first.path.length === 0 ? kind : `a list with ${kind} for each entry`;
+  });
+  return [...new Set(kinds.filter((kind) => kind !== ""))];
 }
 
 type JsonSchema = {

@@ -39,8 +39,8 @@ export function exp(x: number): number {
 
 const asFloat = new Float64Array(1);
 const asWords = new Uint32Array(asFloat.buffer);
-/** Index of the word that holds the sign and the exponent, by the byte order of the machine. */
 asFloat[0] = 1;
+/** Index of the word that holds the sign and the exponent, by the byte order of the machine. */
 const HIGH = asWords[1] !== 0 ? 1 : 0;
 
 /** Natural logarithm. -Infinity at 0, NaN below. */

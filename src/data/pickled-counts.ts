@@ -8,9 +8,6 @@ import { counted, dataError } from "./matrix.ts";
 import { parseNumber } from "./npy.ts";
 import { assumedExperts, type RecordedLoads, type RecordedSizes } from "./recording.ts";
 
-/** Protocols 2 to 5 begin with their number; older ones have no beginning of their own. */
-export const isPickle = (bytes: Uint8Array): boolean => bytes[0] === 0x80 && bytes[1]! >= 2 && bytes[1]! <= 5;
-
 const EXPECTED = "counters of experts, one a layer";
 
 /** @throws DataError where it holds anything else */

@@ -4,12 +4,12 @@
  * what a file is, its content says.
  */
 import { isEsft, readEsft } from "./esft.ts";
-import { isJson, textOf } from "./file-kind.ts";
+import { isJson, isPickle, textOf } from "./file-kind.ts";
 import { parseJsonDocument } from "./json-document.ts";
 import { type LayerTokens, layersOf } from "./layer-tokens.ts";
 import { layersFromJson } from "./layered-json.ts";
 import { isNpy, npyMatrix, parseNpy } from "./npy.ts";
-import { isPickle, loadsFromPickle } from "./pickled-counts.ts";
+import { loadsFromPickle } from "./pickled-counts.ts";
 import { assignmentFromJson, loadsFromJson } from "./recorded-json.ts";
 import { loadsOfMatrix, recordedFromTable } from "./recorded-table.ts";
 import { assignmentOf, type Recorded, type RecordedSizes } from "./recording.ts";

@@ -1,6 +1,6 @@
 /**
- * Tokens from a mixture of topics whose truth is known: what a perfect model would lose, and which expert a perfect
- * router would choose. Not a model of language.
+ * Tokens from a mixture of topics whose truth is known: which topic a byte belongs to, and what a perfect model would
+ * lose. Not a model of language.
  *
  * Topic t owns m = ⌊256 / topics⌋ byte values of its own and one cycle through all of them. The next symbol is the
  * successor on the cycle with probability 1 − noise, else any symbol of the topic. A sequence stays in its topic;
@@ -39,11 +39,6 @@ export function alphabetSize(topics: number): number {
 export function topicOf(byte: number, topics: number): number | undefined {
   const topic = Math.floor(byte / alphabetSize(topics));
   return topic < topics ? topic : undefined;
-}
-
-/** The oracle's choice: with as many experts as topics or more, each topic has one for itself. */
-export function bestExpert(topic: number, experts: number): number {
-  return topic % experts;
 }
 
 /** Shares of the topics by Zipf's law. [topics], sum 1 */

@@ -83,20 +83,16 @@ export function parameterCount(layout: readonly Parameter[]): number {
 }
 
 /**
- * Starting values, flat. Each parameter has its own stream, named by its name, so that variants which share a
- * parameter start from the same numbers.
+ * Writes the starting values of one parameter to its place in the flat array. It has its own stream, named by its
+ * name, so that variants which share a parameter start from the same numbers.
  */
-export function initialParameters(layout: readonly Parameter[], seed: number): Float32Array {
-  const values = new Float32Array(parameterCount(layout));
-  for (const { name, offset, size, deviation } of layout) {
-    if (deviation === undefined) {
-      values.fill(1, offset, offset + size);
-      continue;
-    }
-    const random = randomStream(seed, "parameters", name);
-    for (let i = offset; i < offset + size; i++) values[i] = deviation * random.gaussian();
+export function drawParameter(values: Float32Array, { name, offset, size, deviation }: Parameter, seed: number): void {
+  if (deviation === undefined) {
+    values.fill(1, offset, offset + size);
+    return;
   }
-  return values;
+  const random = randomStream(seed, "parameters", name);
+  for (let i = offset; i < offset + size; i++) values[i] = deviation * random.gaussian();
 }
 
 /** The parameter of a name. Throws if there is none: a mistake in the engine, not in a config. */

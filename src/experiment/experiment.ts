@@ -52,9 +52,9 @@ export interface TrainedTables extends Tables {
   readonly domains: readonly Row[];
   /** The same of each run, with its run and seed; none unless the experiment asks for them. */
   readonly probes: readonly Row[];
-  /** Settings, layer, domain, expert, share: how often a domain's tokens choose an expert; of the first seed. */
+  /** Settings, layer, domain, expert, share of the domain's assignments that the expert gets; of the first seed. */
   readonly experts: readonly Row[];
-  /** Settings, layer, block, other, share: pairs of chosen experts by blocks of neighbouring experts; of the first seed. */
+  /** Settings, layer, block, other, over_even: pairs of chosen experts by blocks of neighbours, over an even spread; of the first seed. */
   readonly pairs: readonly Row[];
 }
 

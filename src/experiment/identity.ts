@@ -6,9 +6,9 @@ import type { RunConfig } from "../config/schema.ts";
 
 /** Left out is what cannot change a figure: names, threads (the bits do not depend on them), places of checkpoints. */
 export function identityText(config: RunConfig): string {
-  const { name: _, description: __, engine, record, ...rest } = config;
-  const { threads: ___, ...computing } = engine;
-  const { checkpointEvery: ____, ...recorded } = record;
+  const { name: _name, description: _description, engine, record, ...rest } = config;
+  const { threads: _threads, ...computing } = engine;
+  const { checkpointEvery: _places, ...recorded } = record;
   return JSON.stringify(sorted({ ...rest, engine: computing, record: recorded }));
 }
 

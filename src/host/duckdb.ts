@@ -23,7 +23,7 @@ interface Duck {
   };
 }
 
-/** @throws QueryError with one line: no package, no results, or what DuckDB has against the statement */
+/** A statement without an answer, in one line: no package, no results, or what DuckDB has against it. */
 export class QueryError extends Error {
   override readonly name = "QueryError";
 }

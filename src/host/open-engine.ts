@@ -7,6 +7,11 @@ export async function assertEngineFits(config: RunConfig): Promise<void> {
   if (config.engine.kind === "wasm") (await import("./wasm-engine.ts")).assertFits(config);
 }
 
+/** Begins what takes a while to come up and needs no data, so that it is there when the engine is opened. */
+export async function prepareEngine(config: RunConfig): Promise<void> {
+  if (config.engine.kind === "wasm") (await import("./wasm-engine.ts")).prepareThreads(config);
+}
+
 /**
  * @param profiled whether the wasm engine keeps the time of training by layer and part; the tfjs engine does not
  * @throws Error with one line when the engine cannot run here

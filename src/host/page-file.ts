@@ -14,7 +14,7 @@ const kinds = [".csv", ".yaml"];
 /** Browsers take longer than a reader waits for what is larger. */
 const MOST_BYTES = 40_000_000;
 
-/** @throws Error when the page is not built */
+/** Where `npm run page` puts the page; it may not be there. */
 export function pagePath(lite: boolean): string {
   return join(packageDirectory(), "dist", "page", lite ? "moge-lite.html" : "moge.html");
 }

@@ -23,8 +23,7 @@ const registerBackend = {
 type BackendName = keyof typeof registerBackend;
 
 /**
- * @throws one clear line if the backend that the config names cannot run an op, or if none can, or if a routing or
- * balancing rule has no TensorFlow.js expression.
+ * @throws Error with one line if the backend that the config names cannot run an op, or if none can
  */
 export async function openTfjsEngine(config: RunConfig): Promise<Engine> {
   const { backend: wanted } = config.engine;

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { RunConfig } from "../config/schema.ts";
 import type { Engine } from "../engine/engine.ts";
 import { Crew } from "../engine/wasm/crew.ts";
@@ -12,14 +12,9 @@ import { Profile } from "../engine/wasm/profile.ts";
 import { WasmEngine } from "../engine/wasm/wasm-engine.ts";
 import { type WasmMemory, type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
 import { readKernels } from "./wasm-kernels.ts";
-import type { ThreadData } from "./wasm-thread.ts";
+import { joined, startThreads } from "./wasm-threads.ts";
 
 const MOST_THREADS = 8;
-
-/** Run from source: a worker does not inherit the loader of TypeScript, so it registers its own. */
-const SOURCE_ENTRY = `
-  const entry = ${JSON.stringify(new URL("./wasm-thread.ts", import.meta.url).href)};
-  import("tsx/esm/api").then(({ register }) => register()).then(() => import(entry));`;
 
 const threadsOf = ({ engine }: RunConfig): number => engine.threads || Math.min(availableParallelism(), MOST_THREADS);
 
@@ -27,6 +22,9 @@ const threadsOf = ({ engine }: RunConfig): number => engine.threads || Math.min(
 export function assertFits(config: RunConfig): void {
   planModel(config, threadsOf(config));
 }
+
+/** Brings up the threads that an engine for a config will have, while the caller does something else. */
+export const prepareThreads = (config: RunConfig): void => startThreads(threadsOf(config) - 1);
 
 const PAGE_BYTES = 65_536;
 
@@ -45,14 +43,13 @@ export async function openWasmEngine(config: RunConfig, profiled = false): Promi
   const { module, title } = compileKernels(config.engine.kernels, shared ? "shared" : "single");
   const memory = await memoryOf(plan.pages, shared);
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-  const starting = others.map((index) => startThread({ config, module, memory, index, threads }));
+  const workers = await joined(others.map((index) => ({ config, module, memory, index, threads })));
   const profile = profiled ? new Profile(() => performance.now()) : undefined;
   const crew = new Crew(memory.buffer, 0, threads, profile);
   const count = `${threads} ${shared ? "threads" : "thread"}${config.engine.threads ? "" : " (one a core)"}`;
   const description = `wasm, ${title}, ${count}`;
   const kernels = instantiateKernels(module, memory);
   const engine = new WasmEngine(config, plan, memory.buffer, kernels, crew, description, profile);
-  const workers = await Promise.all(starting); // they come up while the weights are drawn
   const close = engine.close.bind(engine);
   engine.close = () => {
     engine.close = () => {};
@@ -107,22 +104,4 @@ function compileKernels(
   if (!webAssembly.validate(relaxed)) setFlagsFromString("--experimental-wasm-relaxed-simd"); // Node 20 hides it
   if (webAssembly.validate(relaxed)) return { module: new webAssembly.Module(relaxed), title: "relaxed SIMD kernels" };
   return { module: plain(), title: "plain SIMD kernels (this machine has no relaxed SIMD)" };
-}
-
-/** A thread makes little garbage; V8 would let it have 48 MB of it. */
-const resourceLimits = { maxYoungGenerationSizeMb: 4 };
-
-/** Resolves when the thread waits for commands. It does not keep the process alive. */
-function startThread(data: ThreadData): Promise<Worker> {
-  const worker = import.meta.url.endsWith(".ts")
-    ? new Worker(SOURCE_ENTRY, { eval: true, workerData: data })
-    : new Worker(new URL("./wasm-thread.js", import.meta.url), { workerData: data, execArgv: [], resourceLimits });
-  return new Promise((resolve, reject) => {
-    worker.once("message", () => {
-      worker.unref();
-      resolve(worker);
-    });
-    worker.once("error", reject);
-    worker.once("exit", () => reject(new Error(`thread ${data.index} of the wasm engine did not start`)));
-  });
 }

@@ -1,5 +1,8 @@
-/** Entry of a worker thread of the wasm engine: joins the crew, says so, and obeys until the engine is closed. */
-import { parentPort, workerData } from "node:worker_threads";
+/**
+ * Entry of a worker thread of the wasm engine: waits for an engine, joins its crew, says so, and obeys until the engine
+ * is closed.
+ */
+import { parentPort } from "node:worker_threads";
 import type { RunConfig } from "../config/schema.ts";
 import { Orders, obey } from "../engine/wasm/command.ts";
 import { Crew } from "../engine/wasm/crew.ts";
@@ -16,9 +19,10 @@ export interface ThreadData {
   readonly threads: number;
 }
 
-const { config, module, memory, index, threads } = workerData as ThreadData;
-const plan = planModel(config, threads);
-const crew = new Crew(memory.buffer, index, threads);
-const program = new Program(config, plan, memory.buffer, instantiateKernels(module, memory), crew);
-parentPort!.postMessage("ready");
-obey(program, crew, new Orders(memory.buffer, plan));
+parentPort!.once("message", ({ config, module, memory, index, threads }: ThreadData) => {
+  const plan = planModel(config, threads);
+  const crew = new Crew(memory.buffer, index, threads);
+  const program = new Program(config, plan, memory.buffer, instantiateKernels(module, memory), crew);
+  parentPort!.postMessage("ready");
+  obey(program, crew, new Orders(memory.buffer, plan));
+});

@@ -22,7 +22,7 @@ const fanOut: AssignmentMetric = {
   unit: "devices per token",
   direction: "lower is better",
   source:
-    "the quantity that DeepSeek-V2, arXiv:2405.04434, section 2.2.1, limits; sets the volume of deduplicated dispatch",
+    "the quantity that DeepSeek-V2, arXiv:2405.04434, section 2.2.2, limits; sets the volume of deduplicated dispatch",
   column: "fan_out_devices_per_token",
   of({ tokens, slots, experts }, { deviceOf }) {
     const lastToken = new Int32Array(devicesOf(deviceOf)).fill(-1);

@@ -4,7 +4,7 @@
  */
 
 import type { RunConfig } from "../config/schema.ts";
-import { mean } from "../core/statistics.ts";
+import { mean, sum } from "../core/statistics.ts";
 import { comparisonMetrics } from "../metrics/comparison-metrics.ts";
 import type { MetricDescription } from "../metrics/metric.ts";
 import { type LoadMetric, loadMetrics } from "../metrics/metrics.ts";
@@ -150,7 +150,7 @@ const stepColumns: Record<string, Column<StepRow>> = {
     unit: "1",
     description: "balancing losses with their coefficients, sum over layers",
     value: ({ step }) =>
-      step.layers.length === 0 ? undefined : step.layers.reduce((sum, layer) => sum + layer.balanceLoss, 0),
+      step.layers.length === 0 ? undefined : sum(step.layers.map(({ balanceLoss }) => balanceLoss)),
   },
   imbalance_score: {
     unit: imbalanceScore.unit,
@@ -234,8 +234,6 @@ const deviceRows = (variant: WrittenVariant, step: Step): LoadRow[] =>
     row.layer.deviceLoad.map((load, device) => ({ ...row, device, assignments: load })),
   );
 
-const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
-
 /** The files that grow step by step. */
 export const stepTables = {
   "steps.csv": table("One row a variant and step.", stepColumns, (variant, step) => [{ variant, step }]),
@@ -251,7 +249,7 @@ export const stepTables = {
       share: {
         unit: "1",
         description: "fraction of the layer's assignments",
-        value: ({ assignments, layer }) => assignments / total(layer.expertLoad),
+        value: ({ assignments, layer }) => assignments / sum(layer.expertLoad),
       },
     },
     expertRows,

@@ -42,8 +42,7 @@ export function checkClaims<T extends Tables>(claims: readonly Claim<T>[], table
 
 /**
  * Writes `<table>.csv`, `<figure>.svg`, `.png` and `.csv`, and `summary.md`. A figure that is called like a table shows
- * that table. A claim that does not hold is published like
- * one that does.
+ * that table. A claim that does not hold is published like one that does.
  */
 export async function writeExperiment(directory: string, page: ExperimentPage, tables: Tables): Promise<void> {
   const written = Object.entries(tables).filter(([, rows]) => rows.length > 0);

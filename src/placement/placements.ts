@@ -8,7 +8,7 @@ export interface Placement {
 
 const contiguous: Placement = {
   title: "expert i on device ⌊i·D/N⌋, so that whole groups stay together",
-  place: (experts, devices) => Int32Array.from({ length: experts }, (_, i) => Math.floor((i * devices) / experts)),
+  place: (experts, devices) => new Int32Array(experts).map((_, i) => Math.floor((i * devices) / experts)),
 };
 
 export const placements = { contiguous } satisfies Record<string, Placement>;

@@ -99,7 +99,7 @@ export type TokenPriority = keyof typeof tokenPriorities;
 
 export const capacityLevels = {
   expert: "each expert has a capacity",
-  device: "the experts of a device share theirs (DeepSeek-V2, arXiv:2405.04434, section 2.2.3)",
+  device: "the experts of a device share theirs (DeepSeek-V2, arXiv:2405.04434, section 2.2.4)",
 } as const;
 
 /** The settings of a capacity; the config, the command line and the page take them from here. */

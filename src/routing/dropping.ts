@@ -23,19 +23,16 @@ export interface DropInput extends TokenRange {
 
 /**
  * The place of each assignment of a range in the queue of its bin, in the order in which they are served.
- * @param bins given a capacity, bins with room for all are not sorted: places then tell no more than who finds room
  * @returns [tokens of the range, slots]; −1 in empty slots
  */
-export function queuePlaces(
-  assignment: Assignment,
-  bins: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
-  input: DropInput,
-): Int32Array {
+export function queuePlaces(assignment: Assignment, bins: Pick<Bins, "binOf" | "bins">, input: DropInput): Int32Array {
   const { experts, slots } = assignment;
   const from = input.first * slots;
   const places = new Int32Array((input.last - input.first) * slots).fill(-1);
   const queued = new Int32Array(bins.bins);
-  const served = servesTokens(input.settings.order) ? byToken(assignment, input) : byValue(assignment, bins, input);
+  const served = servesTokens(input.settings.order)
+    ? byToken(assignment, input)
+    : descending(valuesOf(assignment, input)).map((i) => from + i);
   for (let i = 0; i < served.length; i++) {
     const slot = served[i]!;
     const expert = experts[slot]!;
@@ -49,47 +46,69 @@ export function queuePlaces(
  * @param assignment with the weights of all that were chosen; weights of dropped slots become 0
  */
 export function dropOverflow(assignment: Assignment, bins: Bins, input: DropInput): void {
-  const { experts, weights, slots } = assignment;
+  if (!servesTokens(input.settings.order)) return dropLeast(assignment, bins, input);
   queuePlaces(assignment, bins, input).forEach((place, i) => {
-    if (place < bins.capacity) return;
-    experts[input.first * slots + i] = NO_EXPERT;
-    weights[input.first * slots + i] = 0;
+    if (place >= bins.capacity) empty(assignment, input.first * assignment.slots + i);
   });
 }
 
-/**
- * Places in [T, slots], bin after bin, in each the largest value first, equal ones by place; in bins with room for all
- * by place, for sorting is what dropping costs.
- */
-function byValue(
-  { slots, experts, weights, tokens }: Assignment,
-  { binOf, bins, capacity = 0 }: Pick<Bins, "binOf" | "bins"> & Partial<Bins>,
-  { settings, scores, random, first, last }: DropInput,
-): Int32Array {
-  const width = scores.length / tokens;
-  const value = new Float64Array((last - first) * slots);
+function empty({ experts, weights }: Assignment, slot: number): void {
+  experts[slot] = NO_EXPERT;
+  weights[slot] = 0;
+}
+
+/** What queues by value come to, without making them: sorting is what dropping costs. */
+function dropLeast(assignment: Assignment, { binOf, bins, capacity }: Bins, input: DropInput): void {
+  const { experts, slots } = assignment;
+  const from = input.first * slots;
+  const values = valuesOf(assignment, input);
   const ends = new Int32Array(bins + 1); // of each bin and, before the first, of nothing
-  for (let i = 0; i < value.length; i++) {
+  for (let i = 0; i < values.length; i++) {
+    const expert = experts[from + i]!;
+    if (expert !== NO_EXPERT) ends[binOf[expert]! + 1]!++;
+  }
+  for (let bin = 0; bin < bins; bin++) ends[bin + 1] = ends[bin + 1]! + ends[bin]!;
+  const binned = new Float64Array(ends[bins]!);
+  const next = ends.slice();
+  for (let i = 0; i < values.length; i++) {
+    const expert = experts[from + i]!;
+    if (expert !== NO_EXPERT) binned[next[binOf[expert]!]!++] = values[i]!;
+  }
+  // In a full bin the least value that finds room, and how many of those that are equal to it do.
+  const least = new Float64Array(bins).fill(Number.NEGATIVE_INFINITY);
+  const room = new Int32Array(bins).fill(values.length);
+  for (let bin = 0; bin < bins; bin++) {
+    const own = binned.subarray(ends[bin], ends[bin + 1]);
+    if (own.length <= capacity) continue;
+    own.sort();
+    least[bin] = own[own.length - capacity] ?? Number.POSITIVE_INFINITY;
+    room[bin] = capacity;
+    for (let i = own.length - 1; i >= 0 && own[i]! > least[bin]!; i--) room[bin]!--;
+  }
+  for (let i = 0; i < values.length; i++) {
+    const expert = experts[from + i]!;
+    if (expert === NO_EXPERT) continue;
+    const bin = binOf[expert]!;
+    const isLate = values[i] === least[bin] && room[bin]!-- <= 0;
+    if (isLate || values[i]! < least[bin]!) empty(assignment, from + i);
+  }
+}
+
+/** [tokens of the range, slots] what assignments are served by; empty slots have anything. */
+function valuesOf(
+  { slots, experts, weights, tokens }: Assignment,
+  { settings, scores, random, first, last }: DropInput,
+): Float64Array {
+  const values = Float64Array.from(weights.subarray(first * slots, last * slots));
+  if (settings.order === "weight") return values;
+  const width = scores.length / tokens;
+  for (let i = 0; i < values.length; i++) {
     const slot = first * slots + i;
     const expert = experts[slot]!;
     if (expert === NO_EXPERT) continue;
-    ends[binOf[expert]! + 1]!++;
-    if (settings.order === "weight") value[i] = weights[slot]!;
-    else if (settings.order === "score") value[i] = scores[Math.floor(slot / slots) * width + expert]!;
-    else value[i] = random!.uniform();
+    values[i] = settings.order === "score" ? scores[Math.floor(slot / slots) * width + expert]! : random!.uniform();
   }
-  for (let bin = 0; bin < bins; bin++) ends[bin + 1] = ends[bin + 1]! + ends[bin]!;
-  const order = new Int32Array(ends[bins]!);
-  const next = ends.slice();
-  for (let i = 0; i < value.length; i++) {
-    const expert = experts[first * slots + i]!;
-    if (expert !== NO_EXPERT) order[next[binOf[expert]!]!++] = i;
-  }
-  for (let bin = 0; bin < bins; bin++) {
-    if (ends[bin + 1]! - ends[bin]! <= capacity) continue;
-    order.subarray(ends[bin], ends[bin + 1]).sort((a, b) => value[b]! - value[a]! || a - b);
-  }
-  return order.map((i) => first * slots + i);
+  return values;
 }
 
 function byToken({ slots, tokens }: Choice, { settings, scores, first, last }: DropInput): Int32Array {

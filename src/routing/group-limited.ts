@@ -31,7 +31,7 @@ export interface GroupLimitedOptions {
 
 export const groupLimited = router({
   title: "group-limited top-k, K experts out of the best few groups",
-  source: "DeepSeek-V2, arXiv:2405.04434, section 2.2.1; DeepSeek-V3, arXiv:2412.19437, section 2.1.2",
+  source: "DeepSeek-V2, arXiv:2405.04434, section 2.2.2; DeepSeek-V3, arXiv:2412.19437, section 2.1.2",
   summary: "bounds the devices that a token travels to; does not balance them",
   promises: { takesK: true, perToken: true, byScore: false, biased: true, equivariant: true },
   knobs: {

@@ -69,7 +69,7 @@ export const routingPresets = {
       normalisation: "none",
       scale: 16,
     },
-    source: "DeepSeek-V2, arXiv:2405.04434, section 2.1.3, and its published config and MoEGate (group_limited_greedy)",
+    source: "DeepSeek-V2, arXiv:2405.04434, section 2.2.2, and its published config and MoEGate (group_limited_greedy)",
     differs: "groups compete by their best score, 3 of 8 stay; weights are 16 times the scores, not normalised",
   },
   "deepseek-v3": {

@@ -142,8 +142,10 @@ export function settle(
   if (capacity !== undefined) {
     const [from, to] = [range.first * assignment.slots, range.last * assignment.slots];
     assignment.experts.set(chosen.subarray(from, to), from);
-    if (capacity.order === "weight") weigh(routing, range);
+    const byWeight = capacity.order === "weight";
+    if (byWeight) weigh(routing, range);
     dropOverflow(assignment, binsOf(routing, capacity, range), { settings: capacity, scores, ...facts, ...range });
+    if (byWeight && !capacity.renormalise) return; // those that are left keep their weights
   }
   weigh(routing, range);
 }

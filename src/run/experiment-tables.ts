@@ -15,7 +15,7 @@ import type { RunStatus } from "./sweep-state.ts";
 
 /** Places of a curve: more cannot be told apart. */
 const MOST_PLACES = 60;
-/** Cells of a heat map, across: experts are pooled with their neighbours to so many. */
+/** Blocks of neighbouring experts, at most, between which pairs are counted. */
 const MOST_BLOCKS = 32;
 
 export function experimentTables(
@@ -142,7 +142,7 @@ function domainRows(folders: readonly string[]): Row[] {
   }));
 }
 
-/** Neighbouring experts are pooled where there are many: the share is of the mean one of them. */
+/** Of all assignments of a domain's tokens, the share of each expert. */
 function expertRows(folder: string): Row[] {
   if (!hasProbe(folder)) return [];
   return groupBy(readCsv(join(folder, "probe-experts.csv")), "layer").flatMap((ofLayer) =>

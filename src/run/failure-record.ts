@@ -1,19 +1,14 @@
 /** `error.json`: why a run failed, beside what it had written by then. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { TaskFailure } from "../host/executors/local.ts";
 import { writeWhole } from "../host/whole-file.ts";
 
 export const ERROR_FILE = "error.json";
 
-export type FailureKind = "failed" | "crashed" | "timeout" | "out-of-memory" | "disk";
-
-export interface FailureRecord {
-  readonly kind: FailureKind;
-  /** One line. */
-  readonly message: string;
+export interface FailureRecord extends Omit<TaskFailure, "certain"> {
   /** How often it was tried in that go. */
   readonly attempts: number;
-  readonly stack?: string | undefined;
 }
 
 /** Best effort: on a full disk there may be no room for it, and the run is failed without it too. */

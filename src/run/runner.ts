@@ -8,8 +8,6 @@ import type { RunConfig } from "../config/schema.ts";
 import type { TimedPart } from "../engine/engine.ts";
 import { type OpenedData, openData } from "../host/open-data.ts";
 import { openEngine } from "../host/open-engine.ts";
-import { writeParquet } from "../output/parquet.ts";
-import { writeReport } from "../output/report.ts";
 import { type Formats, growingFiles, RunWriter } from "../output/run-writer.ts";
 import { DivergenceError, type Simulation, type SimulationState, type Step, simulate } from "../simulate.ts";
 import { CHECKPOINT_FILE, type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
@@ -152,9 +150,9 @@ async function runIn(
   }
   if (page) {
     observer.notice("drawing the figures");
-    await writeReport(partial, resolved);
+    await (await import("../output/report.ts")).writeReport(partial, resolved);
   }
-  if (formats.parquet) await writeParquet(partial);
+  if (formats.parquet) await (await import("../output/parquet.ts")).writeParquet(partial);
   writeProvenance(partial, { engines, started, variants: resolved.variants });
   return complete(directory);
 }

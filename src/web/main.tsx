@@ -1,4 +1,6 @@
 /** The whole page. */
+import { batchKernel } from "packaged:batch";
+import { routeByKernel } from "./batch/pass.ts";
 import { batch } from "./scenes/batch.tsx";
 import { journey } from "./scenes/journey.tsx";
 import { results } from "./scenes/results.tsx";
@@ -8,4 +10,7 @@ import { work } from "./training/worker.ts";
 
 // The worker that trains runs this same script, so that the core is in the page once.
 if (typeof document === "undefined") work();
-else start([journey, batch, training, results]);
+else {
+  routeByKernel(batchKernel);
+  start([journey, batch, training, results]);
+}

@@ -65,7 +65,7 @@ export const bench: Bench = {
       const path = join(folder, "logits.bin");
       writeFileSync(path, logits);
       const peer = await Peer.open("routing.py", path);
-      const result = await compare(logits, peer, folder, quick ? 1 : 3);
+      const result = await compare(logits, peer, folder, quick ? 1 : 5);
       peer?.close();
       return result;
     } finally {

@@ -25,6 +25,7 @@ import {
   tokensOfStep,
   train,
 } from "./training-models.ts";
+import { tfjsSteps } from "./training-tfjs.ts";
 
 const CHECKED_STEPS = 3;
 /** Between sums in two orders, after up to two optimizer steps, which amplify gradients that are almost zero. */
@@ -152,8 +153,9 @@ export const bench: Bench = {
     tables.push(await memoryAndStart(peer, options.quick));
     peer?.close();
     const curve = await expertCurve(options.quick);
-    tables.push(curve.table, await largerModel(peak, options.quick));
-    return { tables, notes: [...notes, curve.note] };
+    const reference = await tfjsSteps();
+    tables.push(curve.table, await largerModel(peak, options.quick), reference.table);
+    return { tables, notes: [...notes, curve.note, ...reference.notes] };
   },
 };
 

@@ -84,6 +84,11 @@ describe("the command line", () => {
       ["experiment", "nothing"],
       /^moge: there is no experiment "nothing"; there are balance-scope, .*step-time.*\n$/,
     ],
+    [
+      "no runs of an experiment at a time",
+      ["experiment", "groups", "--jobs", "0"],
+      /^moge: --jobs 0: expected a whole number from 1 to 1024\n$/,
+    ],
   ];
   for (const [what, args, message] of usage) {
     it(`exits with 2 and one line: ${what}`, () => {

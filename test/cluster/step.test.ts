@@ -43,6 +43,27 @@ describe("the price of a step", () => {
     });
   }
 
+  it("doubles the work of a device at half speed, on its own stage and on no other, whatever the schedule", () => {
+    for (const [name, job] of jobs.slice(0, 5)) {
+      for (let stage = 0; stage < 4; stage++) {
+        const slow = { ...job, speeds: new Map([[16 * stage + 3, 0.5]]) };
+        for (const events of [false, true]) {
+          const { stages, tail, layers, split } = priceStep(slow, routingOf({}, slow), { events });
+          for (const [s, { compute, slowWait }] of stages.entries()) {
+            const added = s === stage ? compute - tail.compute : 0;
+            expect(slowWait, `${name}, ${stage}, stage ${s}`).to.be.closeTo(added, 1e-9 * compute);
+          }
+          // The same of its layers, but for embedding and heads: 48 of equal cost, a quarter on each stage.
+          const waits = layers.map(({ forward }) => forward.slowWait).sort((a, b) => a - b);
+          const compute = layers[0]!.forward.compute;
+          const slowed = waits.reduce((sum, each) => sum + each, 0);
+          expect(slowed, name).to.be.closeTo(12 * compute, 1e-9 * compute);
+          expect(split.slowWait).to.be.greaterThan(0);
+        }
+      }
+    }
+  });
+
   it("is the same by closed form and by events when all chunks are alike and messages are free", () => {
     // Experts alone: no embedding and no head to speak of, so that all stages are alike.
     for (const change of [{}, { virtual: 2, schedule: "interleaved" as const }, { schedule: "zb-1p" as const }]) {

@@ -93,6 +93,11 @@ describe("a cost config", () => {
       /^--set layout\.expert=256 layout\.expert: 256 expert-parallel devices are more than the 128 experts; take at most 128$/,
       "layout.expert=256",
     ],
+    [
+      "a spread of loads beyond doubles",
+      /routing\.sigma: expected at most 100, got 1e\+308$/,
+      "routing={kind: log-normal, sigma: 1.0e308}",
+    ],
     ["experts that do not divide", /128 experts do not divide evenly by 7 devices/, "layout.expert=7"],
     [
       "a stage that does not divide",
@@ -131,6 +136,11 @@ describe("a cost config", () => {
     ],
     ["too few devices on the links", /16 devices are more than the 8 that/, "cluster.topology=a2-pcie"],
     ["a slow device that is not there", /device 16 is not among 0 … 15/, "cluster.slow=[{device: 16, speed: 0.5}]"],
+    [
+      "a device of two speeds",
+      /device 1 has two speeds; give it one/,
+      "cluster.slow=[{device: 1, speed: 0.5}, {device: 1, speed: 0.7}]",
+    ],
     ["a device without any speed", /speed: expected more than 0, got 0/, "cluster.slow=[{device: 1, speed: 0}]"],
     ["chunks that 1F1B cannot have", /1f1b has one chunk of layers a device, not 2/, "layout.virtual=2"],
     [

@@ -270,6 +270,24 @@ describe("a config that cannot be run", () => {
     ["infinity", MINIMAL, ["training.learningRate=.inf"], /training\.learningRate: expected a number, got Infinity$/],
     ["absurd size", MINIMAL, ["model.layers=1000000000"], /model\.layers: expected at most 1000, got 1000000000$/],
     [
+      "text for a number or a list",
+      MINIMAL,
+      ["balance=[{rule: switch-loss, coefficient: x}]"],
+      /: expected a number or a list, got "x"$/,
+    ],
+    [
+      "text in a list of numbers",
+      MINIMAL,
+      ["balance=[{rule: switch-loss, coefficient: [1, x]}]"],
+      /: expected a number or a list with a number for each entry, got \[1,"x"\]$/,
+    ],
+    [
+      "a value of thousands of letters",
+      MINIMAL,
+      [`model.layers=${"x".repeat(5000)}`],
+      /model\.layers: expected a number, got "x{199}… \(5002 letters\)$/,
+    ],
+    [
       "momentum that rounds to 1",
       MINIMAL,
       ["training.beta2=0.99999999"],

@@ -125,5 +125,10 @@ describe("logits", () => {
       DataError,
       /^f: is neither text nor \.npy/,
     );
+    // Of every protocol that begins with its number.
+    for (let protocol = 2; protocol <= 5; protocol++) {
+      const pickle = Uint8Array.of(0x80, protocol, 0x4e, 0x2e);
+      expect(() => parseLogits("f", pickle)).to.throw(DataError, /^f: is a Python pickle: save the array with numpy/);
+    }
   });
 });

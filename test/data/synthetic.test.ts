@@ -2,7 +2,6 @@ import { expect } from "chai";
 import fc from "fast-check";
 import {
   alphabetSize,
-  bestExpert,
   entropyRate,
   successors,
   syntheticContradiction,
@@ -150,10 +149,6 @@ describe("the truth of synthetic topics", () => {
   it("tells the topic of a byte, and none for the values left over", () => {
     expect([0, 31, 32, 255].map((byte) => topicOf(byte, 8))).to.deep.equal([0, 0, 1, 7]);
     expect([252, 253, 254, 255].map((byte) => topicOf(byte, 23))).to.deep.equal([22, undefined, undefined, undefined]);
-  });
-
-  it("names the expert of a topic", () => {
-    expect([0, 3, 4, 9].map((topic) => bestExpert(topic, 4))).to.deep.equal([0, 3, 0, 1]);
   });
 
   it("refuses more topics than there are alphabets of four", () => {

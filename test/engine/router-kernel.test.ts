@@ -1,5 +1,6 @@
 /** The routing kernel of the wasm engine against the routing pass that all other routers go through, bit for bit. */
 import { expect } from "chai";
+import { statistics } from "../../src/balance/statistics.ts";
 import { randomStream } from "../../src/core/random.ts";
 import type { Assignment } from "../../src/routing/assignment.ts";
 import type { RoutingSettings } from "../../src/routing/route.ts";
@@ -14,7 +15,7 @@ interface Case {
   readonly settings: RoutingSettings;
   readonly logits: Float32Array;
   readonly bias: Float64Array | undefined;
-  /** [N] */
+  /** [N] gradient by the sums of probabilities */
   readonly bySums: Float64Array | undefined;
   /** [T, K] */
   readonly dWeights: Float32Array;
@@ -41,10 +42,8 @@ function bySharedPass({ shape, settings, logits, bias, bySums, dWeights }: Case)
   const routing: Routing = { shape, settings, logits, scores, chosen: experts, assignment };
   route(routing, { bias });
   const dLogits = new Float32Array(logits.length);
-  routeBackward(routing, { weights: dWeights, logits: dLogits }, (_, gradient) => {
-    bySums?.forEach((value, i) => {
-      gradient.scores[i] = gradient.scores[i]! + value;
-    });
+  routeBackward(routing, { weights: dWeights, logits: dLogits }, (token, gradient) => {
+    if (bySums) statistics.probability.addGradient!(routing, token, bySums, gradient);
   });
   return { scores: bitsOf(scores), experts, weights: bitsOf(weights), dLogits: bitsOf(dLogits) };
 }

@@ -354,10 +354,18 @@ describe("moge sweep", () => {
   const usage: [what: string, args: string[], message: RegExp][] = [
     ["a missing file", ["sweep", "nothing.yaml"], /^moge: nothing\.yaml: there is no such file/],
     ["too many runs", ["sweep", "sweep.yaml", "--max-runs", "3"], /8 runs are more than 3; .* --max-runs 8/],
-    ["seeds that are none", ["sweep", "sweep.yaml", "--seeds", "0"], /--seeds: expected a whole number from 1/],
-    ["seeds of two kinds", ["sweep", "sweep.yaml", "--seeds", "1", "--seeds", "2"], /--seeds: expected a whole number/],
-    ["a timeout that is none", ["sweep", "sweep.yaml", "--timeout", "-1"], /--timeout: expected seconds, more than 0/],
-    ["jobs that are none", ["sweep", "sweep.yaml", "--jobs", "x"], /--jobs: expected a whole number/],
+    ["seeds that are none", ["sweep", "sweep.yaml", "--seeds", "0"], /--seeds 0: expected a whole number from 1 to/],
+    [
+      "seeds of two kinds",
+      ["sweep", "sweep.yaml", "--seeds", "1", "--seeds", "2"],
+      /--seeds 1,2: expected a whole number/,
+    ],
+    [
+      "a timeout that is none",
+      ["sweep", "sweep.yaml", "--timeout", "-1"],
+      /--timeout -1: expected seconds, more than 0/,
+    ],
+    ["jobs that are none", ["sweep", "sweep.yaml", "--jobs", "x"], /--jobs x: expected a whole number/],
     ["an unknown executor", ["sweep", "sweep.yaml", "--executor", "pbs"], /Invalid values:.*executor/s],
     [
       "a cluster without a manifest",

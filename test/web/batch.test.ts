@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import fc from "fast-check";
 import { balanceForward, countSequence, newBalance } from "../../src/balance/balance.ts";
@@ -5,12 +6,15 @@ import type { BalanceSetting } from "../../src/balance/rules.ts";
 import { topologies } from "../../src/cluster/topologies.ts";
 import { balanceShape, routingSettings } from "../../src/config/router-settings.ts";
 import { expectedFanOut, expectedImbalanceScore } from "../../src/metrics/expected-imbalance.ts";
+import { type Assignment, countLoad } from "../../src/routing/assignment.ts";
 import { newRouting, route } from "../../src/routing/route.ts";
-import { balanced, shifted } from "../../src/web/batch/balanced.ts";
+import { balanced, shift } from "../../src/web/batch/balanced.ts";
 import { type ContenderName, contenderNames } from "../../src/web/batch/contenders.ts";
+import { measureRouting } from "../../src/web/batch/measure.ts";
+import { routeByKernel } from "../../src/web/batch/pass.ts";
 import { logitsOf } from "../../src/web/batch/preferences.ts";
 import { refusalOf } from "../../src/web/batch/refusal.ts";
-import { configOf, type RoutedBatch, routeBatch } from "../../src/web/batch/routed-batch.ts";
+import { configOf, type Routed, type RoutedBatch, routeBatch } from "../../src/web/batch/routed-batch.ts";
 import type { Slider } from "../../src/web/knobs/knob.ts";
 import { initialValues, type KnobName, type KnobValues, knobNamed } from "../../src/web/knobs/knobs.ts";
 
@@ -20,20 +24,55 @@ function routed(set: Partial<KnobValues>, name: ContenderName): RoutedBatch {
   throw new Error(outcome.refusal.en);
 }
 
+/** The same, step by step, without anything of the page that is there for speed. */
+function routedByPass(set: Partial<KnobValues>, name: ContenderName): Routed {
+  const values = { ...initialValues, ...set };
+  const config = configOf(values, name);
+  const { model } = config;
+  const [shape, settings] = [balanceShape(config), routingSettings(config)];
+  const preferences = { seed: values.seed, experts: model.experts, skew: values.skew };
+  const { offset, bias } = balanced(preferences, config.balance[0] as BalanceSetting, shape, settings);
+  const routing = newRouting(logitsOf(preferences, values.tokens, "shown", offset), model, settings);
+  route(routing, { bias });
+  const expertLoad = new Float64Array(model.experts);
+  countLoad(routing.assignment, expertLoad);
+  const { assignment, chosen } = routing;
+  return { assignment, chosen, expertLoad, measures: measureRouting(routing, expertLoad) };
+}
+
+const figuresOf = ({ assignment, chosen, expertLoad, measures }: Routed) => ({
+  assignment,
+  chosen,
+  expertLoad,
+  dropRate: measures.dropRate,
+  chosenProbability: measures.chosenProbability,
+});
+
 describe("the batch of the page", () => {
-  it("routes as the routing pass does that a run makes, score for score", () => {
-    for (const name of contenderNames) {
-      const batch = routed({ tokens: 64, capacity: 1.25 }, name);
-      const { model } = batch.config;
-      const again = newRouting(batch.routing.logits, model, routingSettings(batch.config));
-      const values = { ...initialValues, tokens: 64, capacity: 1.25 };
-      const rule = batch.config.balance[0] as BalanceSetting;
-      const preferences = { seed: values.seed, experts: model.experts, skew: values.skew };
-      const { bias } = balanced(preferences, rule, balanceShape(batch.config), routingSettings(batch.config));
-      route(again, { bias });
-      expect(again.assignment, name).to.deep.equal(batch.routing.assignment);
-      expect(again.scores, name).to.deep.equal(batch.routing.scores);
-    }
+  // Other seeds, so that nothing is remembered.
+  for (const [by, bytes, seed] of [
+    ["TypeScript", undefined, 1],
+    ["its kernel", readFileSync("dist/wasm/batch.single.wasm"), 2],
+  ] as const) {
+    it(`routes by ${by} as the routing pass does that a run makes, score for score`, () => {
+      routeByKernel(bytes);
+      for (const name of contenderNames) {
+        for (const other of [{}, { balance: 0.3 }, { capacity: 1.25, skew: 2 }, { experts: 128 }]) {
+          const set = { tokens: 64, seed, ...other };
+          expect(figuresOf(routed(set, name)), `${name} ${JSON.stringify(set)}`).to.deep.equal(
+            figuresOf(routedByPass(set, name)),
+          );
+        }
+      }
+      routeByKernel(undefined);
+    });
+  }
+
+  it("writes no batch over one that is still shown", () => {
+    const shown = ["topk", "moge", "topk-lossfree"].map((name) => routed({ balance: 0.3 }, name as ContenderName));
+    const before = structuredClone(shown);
+    for (const seed of [2, 3, 4]) for (const name of contenderNames) routed({ seed, tokens: 64, balance: 0.1 }, name);
+    expect(shown).to.deep.equal(before);
   });
 
   it("gives MoGE devices of exactly equal load, whatever the router likes", () => {
@@ -73,8 +112,8 @@ describe("the batch of the page", () => {
     const [small, large] = [512, 1024].map((tokensPerDevice) => routed({ tokensPerDevice, tokens: 256 }, "topk").time);
     expect(large!.sentBytes).to.equal(2 * small!.sentBytes);
     // 512 tokens of 5,120 values in 2 bytes, on each of 8 devices, to as many others as fan-out says; there, back, twice
-    const { measures, routing, config } = routed({ tokensPerDevice: 512, tokens: 256 }, "topk");
-    const home = sentHome(routing.assignment, config.cluster.devices);
+    const { measures, assignment, config } = routed({ tokensPerDevice: 512, tokens: 256 }, "topk");
+    const home = sentHome(assignment, config.cluster.devices);
     expect(small!.sentBytes).to.be.closeTo(4 * 8 * 512 * (measures.fanOut - home) * 5120 * 2, 1);
   });
 
@@ -85,7 +124,8 @@ describe("the batch of the page", () => {
     const preferences = { seed: 1, experts: 64, skew: 1 };
     const logits = logitsOf(preferences, 128, "trained");
     const loss = (offset: Float64Array) => {
-      const routing = newRouting(shifted(logits, offset), shape, settings);
+      const routing = newRouting(new Float64Array(logits.length), shape, settings);
+      shift(logits, offset, routing.logits as Float64Array);
       route(routing);
       const balance = newBalance({ settings: [rule!], shape, ranks: 1, sequenceLength: 128 }, 1);
       countSequence(balance, routing, 0);
@@ -132,7 +172,7 @@ describe("the batch of the page", () => {
 });
 
 /** Share of visits that stay on the device their token comes from. */
-function sentHome({ tokens, slots, experts }: RoutedBatch["routing"]["assignment"], devices: number): number {
+function sentHome({ tokens, slots, experts }: Assignment, devices: number): number {
   let home = 0;
   for (let t = 0; t < tokens; t++) {
     const own = Math.floor((t * devices) / tokens);

@@ -26,6 +26,20 @@ const NORM_EPSILON = 1e-5;
 /** Added to the attention scores of later tokens; e to this power is zero. */
 const MASKED = -1e9;
 
+/**
+ * a·b, of matrices. As `tf.matMul`, but for the gradient: that of `tf.matMul` asks for products with a transposed
+ * operand, which the wasm backend leaves to plain loops; transposed first, a training step takes a fifth of the time.
+ */
+const product = tf.customGrad((...args) => {
+  const [a, b, save] = args as unknown as [tf.Tensor2D, tf.Tensor2D, tf.GradSaveFunc];
+  save([a, b]);
+  const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => [
+    tf.matMul(dy, tf.transpose(saved[1]!)),
+    tf.matMul(tf.transpose(saved[0]!), dy),
+  ];
+  return { value: tf.matMul(a, b), gradFunc };
+});
+
 /** x / √(mean x² + ε) · gain, Zhang and Sennrich 2019, arXiv:1910.07467. @param x [T, H] @param gain [H] */
 function rmsNorm(x: tf.Tensor, gain: tf.Tensor): tf.Tensor {
   const meanSquare = tf.mean(tf.square(x), -1, true);
@@ -40,7 +54,7 @@ function swigluHidden(projected: tf.Tensor): tf.Tensor {
 
 /** @param x [T, H] */
 function swiglu(x: tf.Tensor, parameters: ParameterTensors, name: string): tf.Tensor {
-  return tf.matMul(swigluHidden(tf.matMul(x, parameters(`${name}.up`))), parameters(`${name}.down`));
+  return product(swigluHidden(product(x, parameters(`${name}.up`))), parameters(`${name}.down`));
 }
 
 /** [S, S]: zero for a token itself and those before it. */
@@ -71,9 +85,9 @@ function weightedExperts(
 ): tf.Tensor {
   const [experts, hiddenSize, twice] = up.shape as [number, number, number];
   const allUp = tf.reshape(tf.transpose(up, [1, 0, 2]), [hiddenSize, experts * twice]);
-  const hidden = swigluHidden(tf.reshape(tf.matMul(x, allUp), [-1, experts, twice])); // [T, N, F]
+  const hidden = swigluHidden(tf.reshape(product(x, allUp), [-1, experts, twice])); // [T, N, F]
   const weighted = tf.mul(hidden, tf.expandDims(weights, 2));
-  return tf.matMul(tf.reshape(weighted, [-1, (experts * twice) / 2]), tf.reshape(down, [-1, hiddenSize]));
+  return product(tf.reshape(weighted, [-1, (experts * twice) / 2]), tf.reshape(down, [-1, hiddenSize]));
 }
 
 /**
@@ -95,8 +109,8 @@ export function forward(
     if (model.feedForward === "dense") return swiglu(x, parameters, `layers.${layer}.dense`);
     const name = `layers.${layer}`;
     const weights = routeTokens(routers[layer]!, pass, {
-      logits: tf.matMul(x, parameters(`${name}.router`)),
-      raw: learnsNoise ? tf.matMul(x, parameters(`${name}.router.noise`)) : undefined,
+      logits: product(x, parameters(`${name}.router`)),
+      raw: learnsNoise ? product(x, parameters(`${name}.router.noise`)) : undefined,
       expertScale: router.expertScale === "learned" ? parameters(`${name}.router.scale`) : undefined,
     });
     const sum = weightedExperts(x, weights, parameters(`${name}.experts.up`), parameters(`${name}.experts.down`));
@@ -107,21 +121,18 @@ export function forward(
   const inputs = oneHotBytes(tf.slice(columns, [0, 0], [-1, model.context]));
   const targets = oneHotBytes(tf.slice(columns, [0, 1], [-1, model.context]));
 
-  const embedded = tf.reshape(tf.matMul(inputs, parameters("embedding")), [-1, model.context, model.hiddenSize]);
+  const embedded = tf.reshape(product(inputs, parameters("embedding")), [-1, model.context, model.hiddenSize]);
   let x = tf.reshape(tf.add(embedded, parameters("position")), [-1, model.hiddenSize]);
   stream.push(["embedding", x]);
   for (let l = 0; l < model.layers; l++) {
-    const qkv = tf.matMul(
-      rmsNorm(x, parameters(`layers.${l}.attention.norm`)),
-      parameters(`layers.${l}.attention.qkv`),
-    );
-    x = tf.add(x, tf.matMul(attention(qkv, model), parameters(`layers.${l}.attention.output`)));
+    const qkv = product(rmsNorm(x, parameters(`layers.${l}.attention.norm`)), parameters(`layers.${l}.attention.qkv`));
+    x = tf.add(x, product(attention(qkv, model), parameters(`layers.${l}.attention.output`)));
     stream.push([`layer ${l}, attention`, x]);
     x = tf.add(x, feedForward(rmsNorm(x, parameters(`layers.${l}.feedForward.norm`)), l));
     stream.push([`layer ${l}, feed-forward`, x]);
   }
   x = rmsNorm(x, parameters("final.norm"));
-  const logits = model.tiedHead ? tf.matMul(x, parameters("embedding"), false, true) : tf.matMul(x, parameters("head"));
+  const logits = product(x, model.tiedHead ? tf.transpose(parameters("embedding")) : parameters("head"));
   return { losses: tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), targets), -1)), stream };
 }
 

@@ -13,7 +13,7 @@ import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.
 import type { Engine, EngineState, RoutedLayer, TrainingBatch, TrainingResult } from "../engine.ts";
 import { flat, unflatten } from "../flat.ts";
 import type { LayerRouter, RoutedPass } from "../layer-router.ts";
-import { initialParameters, type Parameter, parameterCount, parameterLayout, parameterNamed } from "../parameters.ts";
+import { drawParameter, type Parameter, parameterCount, parameterLayout, parameterNamed } from "../parameters.ts";
 import { adamw, clipFactor, gradientNorm } from "./adamw.ts";
 import { type Forward, forward } from "./model.ts";
 import { openRouter } from "./routing.ts";
@@ -42,7 +42,8 @@ export class TfjsEngine implements Engine {
     this.description = description;
     this.layout = parameterLayout(config);
     const size = parameterCount(this.layout);
-    this.parameters = initialParameters(this.layout, seed);
+    this.parameters = new Float32Array(parameterCount(this.layout));
+    for (const parameter of this.layout) drawParameter(this.parameters, parameter, seed);
     this.firstMoment = new Float32Array(size);
     this.secondMoment = new Float32Array(size);
     this.stepGradient = new Float32Array(size);

@@ -3,7 +3,7 @@ import type { Crew } from "./crew.ts";
 import type { ModelPlan } from "./plan.ts";
 import type { Program } from "./program.ts";
 
-export const commands = { train: 1, evaluate: 2, close: 3 } as const;
+export const commands = { draw: 1, train: 2, evaluate: 3, close: 4 } as const;
 
 /** What a command needs to know, in the memory where every thread can read it. */
 export class Orders {
@@ -43,7 +43,8 @@ export function obey(program: Program, crew: Crew, orders: Orders): void {
     for (;;) {
       const command = crew.nextCommand();
       if (command === commands.close) return;
-      if (command === commands.train) program.train(orders.learningRate, orders.step);
+      if (command === commands.draw) program.draw();
+      else if (command === commands.train) program.train(orders.learningRate, orders.step);
       else program.evaluate(orders.sequences);
     }
   } catch (error) {

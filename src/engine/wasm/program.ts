@@ -4,6 +4,7 @@
  */
 import { finishStep } from "../../balance/balance.ts";
 import type { RunConfig } from "../../config/schema.ts";
+import { drawParameter } from "../parameters.ts";
 import { attentionBackward, attentionForward } from "./attention.ts";
 import type { Crew } from "./crew.ts";
 import { embeddingForward, shareOfEmbeddingGradient, tokensOf } from "./embedding.ts";
@@ -49,6 +50,19 @@ export class Program {
     this.feedForwards = plan.layers.map(
       (layer, l) => new FeedForward(thread, layer.feedForward, feedForwardGradients, config, l, plan.embedding),
     );
+  }
+
+  /** Draws the starting values of the parameters, each a task, the largest first. */
+  draw(): void {
+    const { thread, plan, config } = this;
+    const { crew, buffer } = thread;
+    const { layout, values, count } = plan.parameters;
+    const flat = new Float32Array(buffer, values, count);
+    const largestFirst = layout.toSorted((a, b) => b.size - a.size);
+    for (let task = crew.nextTask(); task < largestFirst.length; task = crew.nextTask()) {
+      drawParameter(flat, largestFirst[task]!, config.seed);
+    }
+    crew.barrier();
   }
 
   /**

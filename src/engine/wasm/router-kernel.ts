@@ -15,7 +15,7 @@ import { type Rows, rowAddress, type Thread } from "./thread.ts";
 export interface RouterKernelPlan {
   /** Gate of assembly/router.ts */
   readonly gate: Address;
-  /** [S, N] float64: what the balancing losses add to the gradient by the scores; absent: nothing */
+  /** [S, N] float64: gradient of the balancing losses by the sums of probabilities; absent: there is none */
   readonly bySums: Address | undefined;
 }
 
@@ -35,10 +35,7 @@ export function planRouterKernel(arena: Arena, config: RunConfig, layer: number)
   const differentiated = neededStatistics(settingsOfLayer(balance, layer)).filter(
     (name) => statisticNamed(name).addGradient !== undefined,
   );
-  const onlyProbabilities = differentiated.every(
-    (name) => name === "probability" && router.scoreFunction === "softmax",
-  );
-  if (!onlyProbabilities) return undefined;
+  if (differentiated.some((name) => name !== "probability")) return undefined;
   const sequences = training.ranks * training.sequences;
   return {
     gate: arena.bytes(GATE_BYTES),

@@ -11,7 +11,6 @@ import type { Assignment } from "../../routing/assignment.ts";
 import { checkEvaluationTokens, checkState, checkTrainingBatch } from "../check.ts";
 import type { Engine, EngineState, RoutedLayer, TimedPart, TrainingBatch, TrainingResult } from "../engine.ts";
 import { flat, unflatten } from "../flat.ts";
-import { initialParameters } from "../parameters.ts";
 import { commands, Orders } from "./command.ts";
 import type { Crew } from "./crew.ts";
 import type { Address, Kernels } from "./kernels.ts";
@@ -63,7 +62,7 @@ export class WasmEngine implements Engine {
     for (const [layer, state] of this.balanceStates.entries()) {
       state.set(initialState(settingsOfLayer(config.balance, layer)));
     }
-    this.floats(plan.parameters.values).set(initialParameters(plan.parameters.layout, config.seed));
+    this.run(commands.draw, () => this.program.draw());
     for (const bias of this.biases) bias.set(config.router.bias);
   }
 

@@ -10,8 +10,9 @@ import { type Balance, balanceBackward, balanceForward, countSequence, newBalanc
 import { type BalanceSetting, type BiasSetting, biasRuleOf, isLoss } from "../../balance/rules.ts";
 import type { BalanceShape } from "../../balance/statistic.ts";
 import { countLoad } from "../../routing/assignment.ts";
-import { choose, newRouting, type Routing, type RoutingSettings, score } from "../../routing/route.ts";
+import { newRouting, type Routing, type RoutingSettings } from "../../routing/route.ts";
 import { scoreFunctions } from "../../routing/scores.ts";
+import { choose, score } from "./pass.ts";
 import { logitsOf, type Preferences } from "./preferences.ts";
 
 /** Few enough for a frame. */
@@ -49,34 +50,36 @@ export function balanced(
   const logits = logitsOf(preferences, TOKENS_OF_LOSS, "trained");
   const balance = newBalance({ settings: [setting], shape, ranks: 1, sequenceLength: TOKENS_OF_LOSS }, 1);
   const offset = new Float64Array(experts);
+  const sums = new Float64Array(logits.length);
+  const routing = newRouting(sums, shape, settings);
   for (let step = 0; step < STEPS_OF_LOSS; step++) {
-    const gradient = offsetGradient(newRouting(shifted(logits, offset), shape, settings), balance);
+    shift(logits, offset, sums);
+    const gradient = offsetGradient(routing, balance);
     for (let i = 0; i < experts; i++) offset[i] = offset[i]! - RATE_OF_LOSS * (experts * gradient[i]! + offset[i]!);
   }
   return { ...unbalanced(experts), offset };
 }
 
-/** [T, N] with the same number added to every token's logit of an expert. */
-export function shifted(logits: Float64Array, offset: Float64Array): Float64Array {
+/** Adds the same number to every token's logit of an expert. @param sums [T, N] written */
+export function shift(logits: Float64Array, offset: Float64Array, sums: Float64Array): void {
   const experts = offset.length;
-  const sums = new Float64Array(logits.length);
   for (let row = 0; row < logits.length; row += experts) {
     for (let i = 0; i < experts; i++) sums[row + i] = logits[row + i]! + offset[i]!;
   }
-  return sums;
 }
 
 /** [N] the balancing loss by the offsets; nothing comes through the gate weights. */
 function offsetGradient(routing: Routing, balance: Balance): Float64Array {
   const { shape, settings, logits, scores } = routing;
+  const none = new Float64Array(0);
   score(routing);
-  choose(routing);
+  choose(routing, none);
   countSequence(balance, routing, 0);
   balanceForward(balance);
   const addGradient = balanceBackward(balance, routing);
   const { backward } = scoreFunctions[settings.scoreFunction];
   const numbers = () => new Float64Array(shape.experts);
-  const [none, ofScores, sum] = [new Float64Array(0), numbers(), numbers()];
+  const [ofScores, sum] = [numbers(), numbers()];
   const gradient = { weights: none, scores: ofScores, logits: none, clean: none, deviation: none };
   for (let t = 0; t < routing.assignment.tokens; t++) {
     ofScores.fill(0);
@@ -100,7 +103,7 @@ export function learnedBias(
   score(routing);
   const [seen, microBatches] = [new Float64Array(shape.experts), 1];
   for (let step = 1; step <= STEPS_OF_BIAS; step++) {
-    choose(routing, { bias });
+    choose(routing, bias);
     const load = new Float64Array(shape.experts);
     countLoad(routing.assignment, load);
     const progress = step / STEPS_OF_BIAS;

@@ -40,8 +40,8 @@ const rows: readonly Row[] = [
     title: { en: "Device imbalance", zh: "设备不均衡" },
     value: ofMeasure("imbalance", (value) => exact(value, 3)),
     description: ofMetric(loadMetrics["imbalance-score"], "imbalance-score"),
-    numbers: ({ deviceLoad, measures, routing }) =>
-      `(max ${figure(largest(deviceLoad))} − min ${figure(smallest(deviceLoad))}) / T ${routing.assignment.tokens} = ${exact(measures.imbalance, 3)}`,
+    numbers: ({ deviceLoad, measures, assignment }) =>
+      `(max ${figure(largest(deviceLoad))} − min ${figure(smallest(deviceLoad))}) / T ${assignment.tokens} = ${exact(measures.imbalance, 3)}`,
   },
   {
     title: { en: "Hottest expert / mean", zh: "最热专家 / 平均" },
@@ -53,16 +53,16 @@ const rows: readonly Row[] = [
     title: { en: "Fan-out, devices a token", zh: "扇出：每词元设备数" },
     value: ofMeasure("fanOut", (value) => exact(value, 2)),
     description: ofMetric(assignmentMetrics["fan-out"], "fan-out"),
-    numbers: ({ measures, routing, config }) =>
-      `${figure(Math.round(measures.fanOut * routing.assignment.tokens))} / T ${routing.assignment.tokens} = ${exact(measures.fanOut, 2)} ≤ D = ${config.cluster.devices}`,
+    numbers: ({ measures, assignment, config }) =>
+      `${figure(Math.round(measures.fanOut * assignment.tokens))} / T ${assignment.tokens} = ${exact(measures.fanOut, 2)} ≤ D = ${config.cluster.devices}`,
   },
   {
     title: { en: "Dropped", zh: "丢弃" },
     value: ofMeasure("dropRate", percent),
     description: ofMetric(dropMetrics["drop-rate"], "drop-rate"),
-    numbers: ({ routing, measures }) => {
-      const chosen = routing.chosen.reduce((count, expert) => count + (expert >= 0 ? 1 : 0), 0);
-      return `${figure(Math.round(chosen * measures.dropRate))} / ${figure(chosen)} = ${percent(measures.dropRate)}`;
+    numbers: ({ chosen, measures }) => {
+      const wanted = chosen.reduce((count, expert) => count + (expert >= 0 ? 1 : 0), 0);
+      return `${figure(Math.round(wanted * measures.dropRate))} / ${figure(wanted)} = ${percent(measures.dropRate)}`;
     },
   },
   {

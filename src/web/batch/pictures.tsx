@@ -49,7 +49,7 @@ export function Pictures(props: PictureProps) {
 const deviceNames = (devices: number): string[] => Array.from({ length: devices }, (_, d) => String(d));
 
 /** Experts of each token and their weights, as rows of a table. */
-function choiceRows({ routing: { assignment } }: RoutedBatch): (string | number)[][] {
+function choiceRows({ assignment }: RoutedBatch): (string | number)[][] {
   const { tokens, slots, experts, weights } = assignment;
   return Array.from({ length: Math.min(tokens, 256) }, (_, t) => {
     const own = Array.from({ length: slots }, (_unused, j) => t * slots + j).filter((at) => experts[at] !== NO_EXPERT);
@@ -58,9 +58,9 @@ function choiceRows({ routing: { assignment } }: RoutedBatch): (string | number)
 }
 
 function ChoiceMatrix({ batch, series, side }: PictureProps) {
-  const { routing, config } = batch;
-  const { assignment, shape } = routing;
+  const { assignment, config } = batch;
   const { tokens, slots, experts, weights } = assignment;
+  const rows = config.model.experts;
   const fill = (cells: Uint8ClampedArray) => {
     let most = 0;
     for (let j = 0; j < weights.length; j++) most = Math.max(most, weights[j]!);
@@ -73,10 +73,10 @@ function ChoiceMatrix({ batch, series, side }: PictureProps) {
     <Matrix
       name={`choices-${side}`}
       title={words.matrix}
-      description={`${tokens} × ${shape.experts}`}
+      description={`${tokens} × ${rows}`}
       table={() => ({ columns: [say(words.token), say(words.expert)], rows: choiceRows(batch) })}
       columns={tokens}
-      rows={shape.experts}
+      rows={rows}
       series={series}
       fill={fill}
       rowGroups={deviceNames(config.cluster.devices)}

@@ -47,17 +47,17 @@ export interface Preferences {
 /**
  * The batch that is shown, and the one that a router is balanced with, are different tokens of the same kind.
  * @param offset [N] added to every token's logit of an expert
- * @returns [tokens, N]
+ * @param logits [tokens, N] written
  */
 export function logitsOf(
   { seed, experts, skew }: Preferences,
   tokens: number,
   which: "shown" | "trained",
   offset: ArrayLike<number> = new Float64Array(experts),
+  logits: Float64Array = new Float64Array(tokens * experts),
 ): Float64Array {
   const own = drawsOf({ seed, purpose: `page-${which}`, experts }).first(tokens * experts);
   const liking = drawsOf({ seed, purpose: "page-popularity", experts }).first(experts);
-  const logits = new Float64Array(tokens * experts);
   for (let row = 0; row < logits.length; row += experts) {
     for (let i = 0; i < experts; i++) logits[row + i] = own[row + i]! + skew * liking[i]! + offset[i]!;
   }

@@ -3,27 +3,37 @@ import type { BalanceSetting } from "../../balance/rules.ts";
 import type { BalanceShape } from "../../balance/statistic.ts";
 import { type LayerTime, priceMoeLayer } from "../../cluster/moe-layer.ts";
 import { clusterOf } from "../../cluster/presets.ts";
-import { TokenPool } from "../../cluster/projection.ts";
+import { trafficOf } from "../../cluster/projection.ts";
 import { balanceShape, routingSettings } from "../../config/router-settings.ts";
 import { type RunConfig, runSchema } from "../../config/schema.ts";
 import { deviceLoad } from "../../placement/device-load.ts";
 import { placements } from "../../placement/placements.ts";
-import { countLoad } from "../../routing/assignment.ts";
-import { choose, newRouting, type Routing, type RoutingSettings, score, settle } from "../../routing/route.ts";
+import { type Assignment, countLoad, NO_EXPERT } from "../../routing/assignment.ts";
+import { newRouting, type RoutingSettings } from "../../routing/route.ts";
+import type { RouterShape } from "../../routing/router.ts";
 import type { KnobValues } from "../knobs/knobs.ts";
 import type { Phrase } from "../phrase.ts";
 import { balanced } from "./balanced.ts";
 import { type ContenderName, contenderNamed } from "./contenders.ts";
-import { type Measures, measure } from "./measure.ts";
-import { logitsOf, type Preferences } from "./preferences.ts";
+import { type Measures, measurePlacement, measureRouting, type RoutingMeasures } from "./measure.ts";
+import { choose, settle } from "./pass.ts";
+import type { Preferences } from "./preferences.ts";
 import { refusalOf } from "./refusal.ts";
 import { remembered } from "./remembered.ts";
+import { scoredBatch } from "./scored.ts";
 
-export interface RoutedBatch {
-  readonly config: RunConfig;
-  readonly routing: Routing;
+/** What a router made of the batch, wherever its experts lie. */
+export interface Routed {
+  readonly assignment: Assignment;
+  /** [T, slots] the experts before any was dropped */
+  readonly chosen: Int32Array;
   /** [N] */
   readonly expertLoad: Float64Array;
+  readonly measures: RoutingMeasures;
+}
+
+export interface RoutedBatch extends Routed {
+  readonly config: RunConfig;
   /** [D] */
   readonly deviceLoad: Float64Array;
   readonly measures: Measures;
@@ -37,10 +47,15 @@ export function routeBatch(values: KnobValues, contender: ContenderName): Outcom
   const config = configOf(values, contender);
   const refusal = refusalOf(config);
   if (refusal !== undefined) return { refusal };
-  const preferences = { seed: config.seed, experts: config.model.experts, skew: values.skew };
   const { model, router, balance, cluster } = config;
-  const routed = routedBatch({ preferences, model, router, balance, devices: cluster.devices }, config);
-  return { batch: { config, ...routed, time: timeOf(config, routed.routing) } };
+  const preferences = { seed: config.seed, experts: model.experts, skew: values.skew };
+  const routed = route({ preferences, model, router, balance }, config);
+  const { assignment, expertLoad } = routed;
+  const deviceOf = placements[cluster.placement].place(model.experts, cluster.devices);
+  const loadOfDevices = deviceLoad(expertLoad, deviceOf, cluster.devices);
+  const measures = { ...routed.measures, ...measurePlacement(assignment, model.topK, loadOfDevices, deviceOf) };
+  const time = timeOf(config, assignment, deviceOf);
+  return { batch: { ...routed, config, deviceLoad: loadOfDevices, measures, time } };
 }
 
 /** The config of a run that routes as the knobs say; `moge` would read the same. */
@@ -66,71 +81,50 @@ export function configOf(values: KnobValues, name: ContenderName): RunConfig {
   });
 }
 
-/** What a routing depends on. */
+/** What a routing depends on. No router or rule of the page asks which device an expert lies on. */
 interface RoutedBy extends Pick<RunConfig, "model" | "router" | "balance"> {
   readonly preferences: Preferences;
-  readonly devices: number;
 }
 
-const routedBatch = remembered(({ preferences, model, devices }: RoutedBy, config: RunConfig) => {
+const route = remembered(({ preferences, model }: RoutedBy, config: RunConfig): Routed => {
   const settings = routingSettings(config);
   const rule = config.balance[0] as BalanceSetting;
   const { capacity: _, ...uncapped } = settings;
-  const { offset, bias } = balancedBy({ preferences, rule, shape: balanceShape(config), settings: uncapped });
-  const { logits, scores } = scored({ preferences, tokens: model.context, offset: Array.from(offset) });
+  const { experts, topK, groups } = model;
+  const learned = { preferences, rule, shape: { experts, topK, groups }, settings: uncapped };
+  const { offset, bias } = balancedBy(learned, balanceShape(config));
+  const { logits, scores } = scoredBatch({ preferences, tokens: model.context, offset });
   const routing = newRouting(logits, model, settings, { scores });
-  choose(routing, { bias });
+  choose(routing, bias);
   settle(routing);
-  const deviceOf = placements[config.cluster.placement].place(model.experts, devices);
+  const { assignment, chosen } = routing;
   const expertLoad = new Float64Array(model.experts);
-  countLoad(routing.assignment, expertLoad);
-  const loadOfDevices = deviceLoad(expertLoad, deviceOf, devices);
-  const measures = measure(routing, expertLoad, loadOfDevices, deviceOf);
-  return { routing, expertLoad, deviceLoad: loadOfDevices, measures };
+  countLoad(assignment, expertLoad);
+  return { assignment, chosen, expertLoad, measures: measureRouting(routing, expertLoad) };
 });
 
 interface BalancedBy {
   readonly preferences: Preferences;
   readonly rule: BalanceSetting;
-  readonly shape: BalanceShape;
+  readonly shape: RouterShape;
   readonly settings: RoutingSettings;
 }
 
 /** Neither the batch nor the machine changes what a router has learned. */
 const balancedBy = remembered(
-  ({ preferences, rule, shape, settings }: BalancedBy) => balanced(preferences, rule, shape, settings),
+  ({ preferences, rule, settings }: BalancedBy, shape: BalanceShape) => balanced(preferences, rule, shape, settings),
   8,
 );
-
-interface Logits {
-  readonly preferences: Preferences;
-  readonly tokens: number;
-  /** [N] added to every token's */
-  readonly offset: number[];
-}
-
-/** Routers on the same logits share their scores: all of the page's are softmax. */
-const scored = remembered(({ preferences, tokens, offset }: Logits) => {
-  const logits = logitsOf(preferences, tokens, "shown", offset);
-  const settings = { selection: "topk", scoreFunction: "softmax", normalisation: "chosen", scale: 1 } as const;
-  const routing = newRouting(logits, { experts: preferences.experts, topK: 1, groups: 1 }, settings);
-  score(routing);
-  return { logits, scores: routing.scores };
-});
 
 /**
  * The batch on the machine: device d sends the d-th part of the tokens, each of them as often as the machine has more.
  * All are taken in their order, so that the loads that are priced are the loads that are shown.
  */
-function timeOf({ model, cluster, target }: RunConfig, { assignment }: Routing): LayerTime {
-  const { devices, placement } = cluster;
-  const deviceOf = placements[placement].place(model.experts, devices);
+function timeOf({ model, cluster, target }: RunConfig, assignment: Assignment, deviceOf: Int32Array): LayerTime {
+  const { devices } = cluster;
   const tokensPerRank = Math.ceil(assignment.tokens / devices);
-  const pool = new TokenPool(1, assignment.slots);
-  pool.add(assignment);
   let next = 0;
-  const inOrder = { below: (tokens: number) => next++ % tokens };
-  const { expertLoad, vectors } = pool.project(inOrder, {
+  const { expertLoad, vectors } = trafficOf({ ...assignment, none: NO_EXPERT }, () => next++ % assignment.tokens, {
     ranks: devices,
     tokensPerRank,
     experts: model.experts,

@@ -1,4 +1,7 @@
-/** Axes: thin lines, few marks, the title at the end where it is read. */
+/**
+ * Axes: thin lines, few marks, the title at the end where it is read. Marks are moved as a whole: letters that are moved
+ * by themselves are set anew, which is most of what a slider costs the browser.
+ */
 import { type Scale, tickLabels } from "./scale.ts";
 
 interface AxisProps {
@@ -29,9 +32,9 @@ export function LeftAxis({
   return (
     <g class="axis">
       {scale.ticks.map((tick, i) => (
-        <g key={tick}>
-          <line class={tick === 0 ? "base" : "grid"} x1={left} x2={right} y1={scale(tick)} y2={scale(tick)} />
-          <text x={left - 6} y={scale(tick)} text-anchor="end" dominant-baseline="middle">
+        <g key={tick} transform={`translate(0 ${scale(tick)})`}>
+          <line class={tick === 0 ? "base" : "grid"} x1={left} x2={right} />
+          <text x={left - 6} text-anchor="end" dominant-baseline="middle">
             {labels[i]}
           </text>
         </g>
@@ -56,9 +59,9 @@ export function BottomAxis({
   return (
     <g class="axis">
       {scale.ticks.map((tick, i) => (
-        <g key={tick}>
-          <line class="tick" x1={scale(tick)} x2={scale(tick)} y1={y} y2={y + 4} />
-          <text x={scale(tick)} y={y + 16} text-anchor="middle">
+        <g key={tick} transform={`translate(${scale(tick)} ${y})`}>
+          <line class="tick" y2={4} />
+          <text y={16} text-anchor="middle">
             {labels[i]}
           </text>
         </g>

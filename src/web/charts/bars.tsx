@@ -41,7 +41,12 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
     const scale = linear([0, highest], [height - margin.bottom, margin.top], 4);
     const [left, right] = [roomFor(scale, 40), width - margin.right - (lines.length > 0 ? LEVEL_LABEL : 0)];
     const place = placesOf(groups, left, right);
-    // One path for all: a slider that moves them moves one element.
+    // One path for all of a kind: a slider that moves them moves one element.
+    const means = groups
+      .map(({ mean, values }, g) =>
+        mean === undefined ? "" : `M${place.bar(g, 0)} ${scale(mean)}H${place.bar(g, values.length)}`,
+      )
+      .join("");
     const bars = groups
       .flatMap(({ values }, g) =>
         Array.from(values, (value, i) =>
@@ -53,31 +58,21 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
       <>
         <LeftAxis scale={scale} title={unit} left={left} right={right} />
         <path class={`bar ${series}`} d={bars} />
-        {groups.map((group, g) => (
-          <g key={g}>
-            {group.mean === undefined ? null : (
-              <line
-                class="group-mean"
-                x1={place.bar(g, 0)}
-                x2={place.bar(g, group.values.length)}
-                y1={scale(group.mean)}
-                y2={scale(group.mean)}
-              />
-            )}
-            {place.hasLabel(g) ? (
-              <text class="mark" x={place.middle(g)} y={height - 6} text-anchor="middle">
-                {group.label}
-              </text>
-            ) : null}
-          </g>
-        ))}
-        {lines.map(({ value, label }) => (
-          <g class="level" key={label}>
-            <line x1={left} x2={right + 4} y1={scale(value)} y2={scale(value)} />
-            <text x={right + 8} y={scale(value) - 3}>
+        <path class="group-mean" d={means} />
+        {groups.map(({ label }, g) =>
+          place.hasLabel(g) ? (
+            <text key={g} class="mark" x={place.middle(g)} y={height - 6} text-anchor="middle">
               {label}
             </text>
-            <text x={right + 8} y={scale(value) + 11}>
+          ) : null,
+        )}
+        {lines.map(({ value, label }) => (
+          <g class="level" key={label} transform={`translate(0 ${scale(value)})`}>
+            <line x1={left} x2={right + 4} />
+            <text x={right + 8} y={-3}>
+              {label}
+            </text>
+            <text x={right + 8} y={11}>
               {figure(value)}
             </text>
           </g>

@@ -44,6 +44,7 @@ const words = {
 
 export function Chart({ name, title, description, table, height, draw, under, legend, note }: ChartProps) {
   const [frame, width] = useWidth();
+  const [isOpen, open] = useState(false);
   const zoom = isProjected.value ? PROJECTED : 1;
   const inner = width / zoom;
   const tall = typeof height === "number" ? height : height(inner);
@@ -72,28 +73,34 @@ export function Chart({ name, title, description, table, height, draw, under, le
         )}
       </div>
       {note === undefined ? null : <p class="note">{note}</p>}
-      {isHidden("tools") ? null : <Tools name={name} title={say(title)} table={table} />}
+      {isHidden("tools") ? null : (
+        <Tools name={name} title={say(title)} open={open}>
+          {isOpen ? <Table {...table()} title={say(title)} /> : null}
+        </Tools>
+      )}
     </figure>
   );
 }
 
+/** Drawn once, and with the table that it holds. */
 function Tools({
   name,
   title,
-  table,
+  open,
+  children,
 }: {
   readonly name: string;
   readonly title: string;
-  readonly table: ChartProps["table"];
+  readonly open: (isOpen: boolean) => void;
+  readonly children: ComponentChildren;
 }) {
-  const [isOpen, open] = useState(false);
   const picture = (event: Event) =>
     (event.currentTarget as Element).closest("figure")!.querySelector<HTMLElement>(".picture")!;
   return (
     <div class="chart-tools">
       <details onToggle={(event) => open(event.currentTarget.open)}>
         <summary aria-label={`${say(words.table)}: ${title}`}>{say(words.table)}</summary>
-        {isOpen ? <Table {...table()} title={title} /> : null}
+        {children}
       </details>
       <button type="button" aria-label={`${say(words.save)} SVG: ${title}`} onClick={(e) => saveSvg(name, picture(e))}>
         SVG

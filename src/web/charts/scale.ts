@@ -56,6 +56,7 @@ export function extent(values: Iterable<number>): [number, number] {
 /** A number for people: three figures, no more. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return "—";
+  if (Number.isInteger(value) && Math.abs(value) < 1000) return String(value);
   if (Number.isInteger(value)) return value.toLocaleString("en").replaceAll(",", " ");
   if (Math.abs(value) >= 1000) return figure(Math.round(value));
   if (Math.abs(value) < 1e-3) return value.toExponential(1);

@@ -1,4 +1,4 @@
-/** What the build puts into the page from configs/page.yaml: see scripts/page-training.mjs. */
+/** What the build puts into the page: see scripts/page-training.mjs. */
 declare module "packaged:training" {
   /** The config as it was written, its parents worked in, without its variants. */
   export const base: Readonly<Record<string, unknown>>;
@@ -7,4 +7,9 @@ declare module "packaged:training" {
   export const texts: Readonly<Record<string, string>>;
   /** The kernels without shared memory. */
   export const kernels: Uint8Array;
+}
+
+declare module "packaged:batch" {
+  /** dist/wasm/batch.single.wasm */
+  export const batchKernel: Uint8Array;
 }
