@@ -44,14 +44,14 @@ export function cellOf({ columns }: Table, column: string): (row: readonly strin
 /** The values of a column, each once, in the order of their first row. */
 export const valuesOf = (table: Table, column: string): string[] => [...new Set(table.rows.map(cellOf(table, column)))];
 
-const some = (columns: readonly string[]): string => {
+const some = (columns: readonly string[], between: string): string => {
   const shown = columns.slice(0, 5).map((column) => (column.length > 20 ? `${column.slice(0, 20)}…` : column));
-  return shown.join(", ") + (columns.length > 5 ? ", …" : "");
+  return shown.join(between) + (columns.length > 5 ? `${between}…` : "");
 };
 
 const another = (name: string, columns: readonly string[]): Phrase => ({
-  en: `${name} is not a result of moge: it needs a column “variant” and numbers, and has ${some(columns)}. docs/columns.md lists the files. What was open stays.`,
-  zh: `${name} 不是 moge 的结果：应有 “variant” 列和数值列，而它的列是 ${some(columns)}。文件说明见 docs/columns.md。原有内容保留。`,
+  en: `${name} is not a result of moge: it needs a column “variant” and numbers, and has ${some(columns, ", ")}. docs/columns.md lists the files. What was open stays.`,
+  zh: `${name} 不是 moge 的结果：应有 “variant” 列和数值列，而它的列是 ${some(columns, "、")}。文件说明见 docs/columns.md。原有内容保留。`,
 });
 
 const empty = (name: string): Phrase => ({
