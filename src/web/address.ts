@@ -24,7 +24,10 @@ const isChapterAlone = (hash: string): boolean => subjects(hash).join() === "cha
 export const linkTo = (shown: KnobValues): string => hashOf(shown, shown.chapter > 0 || hasEmbedded() ? ["scene"] : []);
 
 export function followAddress(): void {
+  /** As it was last read or written; another one is a link that was just followed, of which the news is on its way. */
+  let known = "";
   const read = () => {
+    known = location.hash;
     const { values: found, problems } = readHash(location.hash, initialValues, values.value);
     values.value = isChapterAlone(location.hash) ? openedChapter(found, found.chapter) : found;
     if (hasEmbedded() && subjects(location.hash).length === 0) turn({ scene: "results" });
@@ -37,7 +40,9 @@ export function followAddress(): void {
     const hash = linkTo(values.value);
     clearTimeout(timer);
     timer = setTimeout(() => {
-      if (hash !== (location.hash || "#")) history.replaceState(null, "", hash);
+      if (location.hash !== known || hash === (known || "#")) return;
+      history.replaceState(null, "", hash);
+      known = location.hash;
     }, PAUSE_MILLISECONDS);
   });
 }
