@@ -39,7 +39,7 @@ export interface PricedLayer {
  * @param pools one a MoE layer; made by the first step
  * @returns undefined without MoE layers
  */
-export function priceStep(
+export function priceTarget(
   config: RunConfig,
   target: TargetConfig,
   step: number,

@@ -9,10 +9,10 @@ import { mean } from "./core/statistics.ts";
 import type { TokenSource } from "./data/source.ts";
 import type { Engine, EngineState, RoutedLayer } from "./engine/engine.ts";
 import { comparisonMetrics } from "./metrics/comparison-metrics.ts";
-import { inspectRouting, measureRouting, type RoutingMeasures } from "./metrics/routing-metrics.ts";
+import { inspectBatch, measureBatch, type RoutingMeasures } from "./metrics/routing-metrics.ts";
 import { deviceLoad } from "./placement/device-load.ts";
 import { placements } from "./placement/placements.ts";
-import { priceStep, type SimulatedStep } from "./price.ts";
+import { priceTarget, type SimulatedStep } from "./price.ts";
 import { type Choice, countLoad } from "./routing/assignment.ts";
 
 /** One optimizer step, measured. */
@@ -158,7 +158,7 @@ function takeStep(config: RunConfig, step: number, engine: Engine, data: TokenSo
   const isLast = step === training.steps;
   const isRecorded = step % record.every === 0 || isLast;
   const layers = result.layers.map((layer) => measureLayer(layer, config, isRecorded ? domains : undefined));
-  const simulated = target && priceStep(config, target, step, result, carried.pools);
+  const simulated = target && priceTarget(config, target, step, result, carried.pools);
   const isDue = step % record.validationEvery === 0 || isLast;
   const validation = isDue ? validate(engine, data, record.validationSequences, step, carried.probes) : undefined;
   if (validation !== undefined && !Number.isFinite(validation.lossNatsPerByte)) {
@@ -201,7 +201,7 @@ function measureLayer(routed: RoutedLayer, { model, cluster }: RunConfig, domain
     expertLoad: Array.from(expertLoad),
     deviceOf: Array.from(deviceOf),
     deviceLoad: Array.from(deviceLoad(expertLoad, deviceOf, cluster.devices)),
-    metrics: { ...measureRouting(batch), ...(ofTokens && inspectRouting({ ...batch, scores, domains: ofTokens })) },
+    metrics: { ...measureBatch(batch), ...(ofTokens && inspectBatch({ ...batch, scores, domains: ofTokens })) },
     balanceLoss,
   };
 }

@@ -1,4 +1,8 @@
-/** How quantities are said to a person. */
+/** How things are said to a person. */
+import * as plainText from "../output/plain-text.ts";
+
+/** A line to a person, on stderr: stdout is for data. */
+export const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
@@ -6,15 +10,7 @@ export function formatSeconds(seconds: number): string {
 }
 
 /** A text in lines of at most `width` letters. */
-export function wrapped(text: string, width: number): string {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const line = lines.at(-1)!;
-    if (line !== "" && line.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
-  }
-  return lines.join("\n");
-}
+export const wrapped = (text: string, width: number): string => plainText.wrapped(text, "", "", width).join("\n");
 
 /** Columns padded to their widest cell; numbers to the right. @param width lines are cut to it, by their last column */
 export function table(rows: readonly (readonly string[])[], width: number): string {

@@ -2,6 +2,7 @@
 import { SingleBar } from "cli-progress";
 import type { RunObserver } from "../run/runner.ts";
 import type { Step } from "../simulate.ts";
+import { say } from "./format.ts";
 import type { ProgressMode } from "./progress-modes.ts";
 
 export interface Progress extends RunObserver {
@@ -17,8 +18,6 @@ export function openProgress(mode: ProgressMode, total: number): Progress {
   if (kind === "none") return { notice: say, variant() {}, step() {}, close() {} };
   return kind === "bar" ? barProgress(total) : textProgress(total);
 }
-
-const say = (text: string) => void process.stderr.write(`${text}\n`);
 
 const describe = ({ trainingLossNatsPerByte, validation }: Step) =>
   validation

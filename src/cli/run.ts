@@ -2,7 +2,7 @@
 import type { CommandModule } from "yargs";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import { readConfig } from "../host/read-config.ts";
-import { formatSeconds, wrapped } from "./format.ts";
+import { formatSeconds, say, wrapped } from "./format.ts";
 import { listenForSignals } from "./interruption.ts";
 import { configArgument, formatOptions, progressOption, resultOptions, setOption } from "./options.ts";
 import type { ProgressMode } from "./progress-modes.ts";
@@ -73,8 +73,6 @@ export const runCommand: CommandModule<object, Arguments> = {
     }
   },
 };
-
-const say = (text: string) => process.stderr.write(`${text}\n`);
 
 /** What is about to be done. */
 async function announce(resolved: ResolvedConfig): Promise<void> {

@@ -3,14 +3,13 @@ import { SingleBar } from "cli-progress";
 import type { LocalObserver } from "../host/executors/local.ts";
 import { labels } from "../run/labels.ts";
 import type { SweepPlan } from "../run/sweep-plan.ts";
+import { say } from "./format.ts";
 import { canMove } from "./progress.ts";
 import type { ProgressMode } from "./progress-modes.ts";
 
 export interface SweepProgress extends LocalObserver {
   close(): void;
 }
-
-const say = (text: string) => void process.stderr.write(`${text}\n`);
 
 /** @param due runs that are to be done @param stepsOf a run, for the bar's fractions */
 export function openSweepProgress(

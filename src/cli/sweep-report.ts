@@ -4,8 +4,7 @@ import { dueRuns } from "../run/sweep.ts";
 import type { SweepPlan } from "../run/sweep-plan.ts";
 import { countStates, type RunStatus } from "../run/sweep-state.ts";
 import { exitCodes } from "./failure.ts";
-
-const say = (text: string) => void process.stderr.write(`${text}\n`);
+import { say } from "./format.ts";
 
 export function announceSweep(plan: SweepPlan, statuses: readonly RunStatus[], force: boolean): void {
   const due = dueRuns(statuses, force).length;

@@ -7,6 +7,7 @@ import { SlurmExecutor, wasSubmitted } from "../host/executors/slurm.ts";
 import { dueRuns, tasksOf } from "../run/sweep.ts";
 import type { SweepPlan } from "../run/sweep-plan.ts";
 import { type RunStatus, sweepState } from "../run/sweep-state.ts";
+import { say } from "./format.ts";
 import { mogeCommand, taskFlags } from "./task.ts";
 
 interface SlurmArguments {
@@ -22,7 +23,6 @@ interface SlurmArguments {
   readonly cancel: boolean;
 }
 
-const say = (text: string) => void process.stderr.write(`${text}\n`);
 /** Between two questions, at first and at most: a controller has more to do than to answer us. */
 const POLL_MILLISECONDS = 1000;
 const MOST_POLL_MILLISECONDS = 15_000;

@@ -6,6 +6,7 @@ import type { TaskFailure } from "../host/executors/local.ts";
 import { shellWord } from "../host/executors/shell-word.ts";
 import type { PlannedRun, SweepPlan } from "../run/sweep-plan.ts";
 import { exitCodes, UsageError } from "./failure.ts";
+import { say } from "./format.ts";
 import { listenForSignals } from "./interruption.ts";
 import { formatOptions, wholeNumber } from "./options.ts";
 
@@ -97,8 +98,6 @@ const worse = (code: typeof process.exitCode, { certain }: TaskFailure): number 
   code === exitCodes.failed || certain !== true ? exitCodes.failed : exitCodes.partlyFailed;
 
 const HELD_DELAY_MILLISECONDS = 500;
-
-const say = (text: string) => void process.stderr.write(`${text}\n`);
 
 async function chosen(
   plan: SweepPlan,

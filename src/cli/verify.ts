@@ -1,6 +1,7 @@
 /** `moge verify`: runs a finished run again, apart, and compares every byte. */
 import type { CommandModule } from "yargs";
 import { exitCodes } from "./failure.ts";
+import { say } from "./format.ts";
 import { listenForSignals } from "./interruption.ts";
 import { resultsOption, runArgument, runDirectory } from "./run-argument.ts";
 
@@ -8,8 +9,6 @@ interface Arguments {
   run: string;
   results: string;
 }
-
-const say = (text: string) => void process.stderr.write(`${text}\n`);
 
 export const verifyCommand: CommandModule<object, Arguments> = {
   builder: (yargs) => yargs.positional("run", runArgument).option("results", resultsOption),

@@ -19,9 +19,24 @@ export function parseJsonDocument(name: string, text: string): JsonDocument {
   try {
     return { value: JSON.parse(text) as unknown, place };
   } catch {
+    const rows = rowsByLine(text);
+    if (rows !== undefined) return { value: rows, place: ([row = 0]) => placeInText(name, Number(row), 0) };
     const { value, problem } = parseLeniently(name, text);
     if (problem !== undefined) throw problem;
     return { value, place };
+  }
+}
+
+/** JSON lines: one array a line, as many programs write a row a token. @returns undefined where it is something else */
+function rowsByLine(text: string): unknown[] | undefined {
+  if (!/^\s*\[[^\n]*\][ \t\r]*\n\s*\[/.test(text)) return undefined;
+  try {
+    return text
+      .trim()
+      .split(/\r?\n/)
+      .map((line) => JSON.parse(line) as unknown);
+  } catch {
+    return undefined;
   }
 }
 
@@ -35,6 +50,7 @@ function parseLeniently(name: string, text: string) {
     const what = error.message
       .split("\n")[0]!
       .replace(/in block collection must be sufficiently indented and end/, "must end")
+      .replace(/^Maximum call stack size exceeded$/, "it is nested too deeply")
       .replace(/\.$/, "");
     return { value: undefined, problem: dataError(placeInText(name, line - 1, col - 1), `is not JSON: ${what}`) };
   }

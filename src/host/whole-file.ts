@@ -1,5 +1,5 @@
 /** Writes single files so that they appear whole or not at all. */
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 
@@ -24,11 +24,24 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Writes beside the path, waits for the disk, then renames into place. Two processes may do it at once. */
-export function writeWhole(path: string, content: string | Uint8Array): void {
+/** A pipe or a device, such as /dev/stdout and /dev/null. */
+function isStream(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/**
+ * Writes the parts of a file beside the path, waits for the disk, then renames into place. Two processes may do it at
+ * once. What is no file is written to: to rename over it would put /dev/null itself out of the way, where one may.
+ */
+export function writeWhole(path: string, ...content: readonly (string | NodeJS.ArrayBufferView)[]): void {
+  if (isStream(path)) {
+    writeParts(path, content);
+    return;
+  }
   const temporary = temporaryFor(path);
   try {
-    writeSynced(temporary, content);
+    writeSynced(temporary, ...content);
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
@@ -37,11 +50,19 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
 }
 
 /** Returns once the file is on the disk. */
-export function writeSynced(path: string, content: string | Uint8Array): void {
+export function writeSynced(path: string, ...content: readonly (string | NodeJS.ArrayBufferView)[]): void {
+  writeParts(path, content, fsyncSync);
+}
+
+function writeParts(
+  path: string,
+  content: readonly (string | NodeJS.ArrayBufferView)[],
+  finish?: (descriptor: number) => void,
+): void {
   const descriptor = openSync(path, "w");
   try {
-    writeFileSync(descriptor, content);
-    fsyncSync(descriptor);
+    for (const part of content) writeFileSync(descriptor, part);
+    finish?.(descriptor);
   } finally {
     closeSync(descriptor);
   }

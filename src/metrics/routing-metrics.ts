@@ -20,7 +20,7 @@ export interface RoutedBatch extends AssignmentContext {
 }
 
 /** The metrics that are cheap enough for every step. */
-export function measureRouting(batch: RoutedBatch): Record<AssignmentMetricName | DropMetricName, number> {
+export function measureBatch(batch: RoutedBatch): Record<AssignmentMetricName | DropMetricName, number> {
   return {
     ...measureAll(assignmentMetrics, (metric) => metric.of(batch.assignment, batch)),
     ...measureAll(dropMetrics, (metric) => metric.of(batch)),
@@ -35,7 +35,7 @@ export interface InspectedBatch extends RoutedBatch {
 }
 
 /** The metrics that look at all scores and domains. */
-export function inspectRouting(batch: InspectedBatch): Record<ScoreMetricName | DomainMetricName, number> {
+export function inspectBatch(batch: InspectedBatch): Record<ScoreMetricName | DomainMetricName, number> {
   const { assignment, chosen, scores, domains, deviceOf } = batch;
   const experts = deviceOf.length;
   const choice: Choice = { ...assignment, experts: chosen };

@@ -10,6 +10,7 @@ import type { Traffic } from "../cluster/traffic.ts";
 import type { MemoryVerdict } from "../cluster/verdict.ts";
 import type { CostConfig } from "../config/cost-schema.ts";
 import { csvText } from "./csv-text.ts";
+import { aligned, wrapped } from "./plain-text.ts";
 import { milliseconds } from "./quantities.ts";
 import { linkTable } from "./traffic-report.ts";
 
@@ -62,7 +63,7 @@ export function costText(priced: Priced): string {
     assumptionsText(job),
   ]
     .filter((part) => part !== "")
-    .map((part) => part.split("\n").map(wrapped).join("\n"))
+    .map((part) => part.split("\n").flatMap(folded).join("\n"))
     .join("\n\n");
 }
 
@@ -110,10 +111,14 @@ function memoryText({ memory }: StepPrice, { fits, fullest, capacityBytes, devic
     ]);
   }
   const verdict = fits
-    ? `fits: the fullest device needs ${gigabytes(fullest.total)} of ${gigabytes(capacityBytes)} GB`
+    ? `fits: the fullest device needs ${gigabytes(fullest.total)} ${ofCapacity(capacityBytes)}`
     : `DOES NOT FIT: ${outOfMemory({ fits, fullest, capacityBytes, device, fixes })}`;
   return [`memory of the fullest device of a stage, peak under this imbalance`, table(rows), verdict].join("\n");
 }
+
+/** The ideal device has as much memory as is asked of it. */
+const ofCapacity = (bytes: number) =>
+  bytes < Number.MAX_VALUE ? `of ${gigabytes(bytes)} GB` : "GB; there is no limit";
 
 /** What is too full, and what would help, in one line. */
 export function outOfMemory({ fullest, capacityBytes, device, fixes }: MemoryVerdict): string {
@@ -165,27 +170,15 @@ function assumptionsText({ device, topology }: Job): string {
   return names.length === 0 ? "" : `assumed, not measured: ${names.join(", ")}`;
 }
 
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows
-    .map((row) =>
-      `  ${row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")}`.trimEnd(),
-    )
+const table = (rows: readonly (readonly string[])[]): string =>
+  aligned(rows, (column) => column < 2)
+    .map((line) => `  ${line}`)
     .join("\n");
-}
 
-/** A line in pieces of at most 80 letters, the later ones indented. */
-function wrapped(line: string): string {
-  const pieces: string[] = [];
-  const indent = `${/^ */.exec(line)![0]}    `;
-  let rest = line;
-  while (rest.length > 80) {
-    const cut = rest.lastIndexOf(" ", 80);
-    if (cut <= indent.length) break;
-    pieces.push(rest.slice(0, cut));
-    rest = indent + rest.slice(cut + 1);
-  }
-  return [...pieces, rest].join("\n");
+/** A line in pieces of at most 80 letters, the later ones indented further. */
+function folded(line: string): string[] {
+  const indent = /^ */.exec(line)![0];
+  return wrapped(line.slice(indent.length), indent, `${indent}    `);
 }
 
 /** The split of the step, then of every stage, then of every layer, as one table. */

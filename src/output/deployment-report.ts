@@ -2,7 +2,7 @@
 import type { MeasuredDeployment } from "../metrics/measure-deployment.ts";
 import { type Deployment, slotCount } from "../placement/deployment.ts";
 import { type Cell, csvText } from "./csv-text.ts";
-import { figure, wrapped } from "./plain-text.ts";
+import { aligned, figure, wrapped } from "./plain-text.ts";
 
 export interface RebalancerOutcome {
   readonly name: string;
@@ -57,15 +57,12 @@ export function deploymentText({ title, experts, devices, slots, names, outcomes
     const { maxOverMean, worst, fanOut, memory, arrivals } = meansOf(outcome);
     return [[name, figure(maxOverMean), figure(worst), shown(fanOut), `×${figure(memory)}`, shown(arrivals)]];
   });
-  const widths = heads[0]!.map((_, i) => Math.max(...[...heads, ...rows].map((row) => row[i]!.length)));
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("   ");
   const loads = names.length === 1 ? "one load" : `means over ${names.length} loads, ${names[0]} … ${names.at(-1)}`;
   return [
     ...wrapped(title),
     ...wrapped(`${loads}; experts ${experts}, devices ${devices}, slots ${slots} a device`),
     "",
-    ...[...heads, ...rows].map(line),
+    ...aligned([...heads, ...rows], (column) => column === 0, "   "),
     "",
     ...outcomes.flatMap(({ name, title: what, outcome }) => [
       ...wrapped(what, `${name}: `, "  "),

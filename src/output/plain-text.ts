@@ -18,6 +18,21 @@ export function wrapped(text: string, first = "", rest = first, width = TERMINAL
   return lines;
 }
 
+/**
+ * A table: rows of as many cells as the first, in columns as wide as their widest.
+ * @param isText whether the cells of a column stand at its left, as words do, rather than at its right
+ */
+export function aligned(
+  rows: readonly (readonly string[])[],
+  isText: (column: number) => boolean,
+  gap = "  ",
+): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const padded = (cell: string, column: number) =>
+    isText(column) ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!);
+  return rows.map((row) => row.map(padded).join(gap).trimEnd());
+}
+
 /** Cells in columns of equal width, as many a line as fit. */
 export function grid(cells: readonly string[], indent: string, width = TERMINAL_WIDTH): string[] {
   const widest = Math.max(0, ...cells.map((cell) => cell.length));

@@ -3,6 +3,7 @@ import type { Job } from "../cluster/job.ts";
 import { devicesOf } from "../cluster/layout.ts";
 import type { Candidate, PlanResult } from "../cluster/plan.ts";
 import { csvText } from "./csv-text.ts";
+import { aligned } from "./plain-text.ts";
 import { milliseconds } from "./quantities.ts";
 
 const columns: readonly (readonly [string, (candidate: Candidate) => string | number])[] = [
@@ -47,16 +48,9 @@ export function planText(name: string, job: Job, candidates: readonly Candidate[
       (memoryBytes / 1e9).toFixed(1),
     ];
   });
-  const widths = heads.map((head, i) => Math.max(head.length, ...rows.map((row) => row[i]!.length)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, i) => (i === 7 || i === 8 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join(" ")
-      .trimEnd();
   return [
     `${name}: ${job.model.title} on ${devicesOf(job.layout).toLocaleString("en-US")} x ${job.device.title}, SIMULATED`,
-    line(heads),
-    ...rows.map(line),
+    ...aligned([heads, ...rows], (column) => ["schedule", "recompute"].includes(heads[column]!), " "),
     "step: closed form of the schedule; tok/s: a device; GB: the fullest device",
   ].join("\n");
 }

@@ -1,5 +1,6 @@
 /** Where the time of training steps went, as a table for a terminal. */
 import type { TimedPart } from "../engine/engine.ts";
+import { aligned } from "./plain-text.ts";
 
 /** @param steps that the parts were timed over @returns lines without a last line feed */
 export function profileTable(variant: string, parts: readonly TimedPart[], steps: number): string {
@@ -19,9 +20,6 @@ export function profileTable(variant: string, parts: readonly TimedPart[], steps
     ...inOrder.map(({ layer, part, forward, backward }) => row(layer?.toString() ?? "", part, forward, backward)),
     row("", "all", sum("forward"), sum("backward")),
   ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((cells) => cells[column]!.length)));
-  const isText = (column: number) => column < 2;
-  const line = (cells: readonly string[]) =>
-    cells.map((cell, c) => (isText(c) ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join("  ");
-  return [`${variant}: milliseconds of a training step on its first thread`, ...rows.map(line)].join("\n");
+  const lines = aligned(rows, (column) => column < 2);
+  return [`${variant}: milliseconds of a training step on its first thread`, ...lines].join("\n");
 }

@@ -2,6 +2,7 @@
 
 import type { CheckedRow, Tolerance } from "../validation/row.ts";
 import { notExpressible, type ValidationSummary } from "../validation/validation.ts";
+import { wrapped } from "./plain-text.ts";
 
 const figure = (value: number) => {
   const size = Math.abs(value);
@@ -45,29 +46,15 @@ export function validationText(summary: ValidationSummary, withSources: boolean)
     ]
       .join(" ")
       .trimEnd();
-    const more = withSources ? [`    ${row.title} [${row.unit}]: ${row.source}`] : [];
-    const why = row.note !== undefined && !row.within ? [`    ${row.note}`] : [];
-    return [main, ...[...more, ...why].flatMap(folded)];
+    const more = withSources ? [`${row.title} [${row.unit}]: ${row.source}`] : [];
+    const why = row.note !== undefined && !row.within ? [row.note] : [];
+    return [main, ...[...more, ...why].flatMap((text) => wrapped(text, "    "))];
   });
   const head = `  ${"published figure".padEnd(34)} ${"publ.".padStart(7)} ${"model".padStart(7)} ${"error".padStart(8)} ${"tolerance".padStart(10)}`;
   const left = notExpressible.flatMap(({ target, title, reason }) =>
-    folded(`target ${target}, ${title}: not expressible, ${reason}`),
+    wrapped(`target ${target}, ${title}: not expressible, ${reason}`),
   );
-  return [head, ...lines, "", ...left, "", ...folded(validationSentence(summary))].join("\n");
-}
-
-/** Text in lines of at most 80 letters, the later ones indented alike. */
-function folded(text: string): string[] {
-  const indent = /^ */.exec(text)![0];
-  const lines: string[] = [];
-  let line = "";
-  for (const word of text.trim().split(" ")) {
-    if (line !== "" && indent.length + line.length + 1 + word.length > 80) {
-      lines.push(indent + line);
-      line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
-  }
-  return [...lines, indent + line];
+  return [head, ...lines, "", ...left, "", ...wrapped(validationSentence(summary))].join("\n");
 }
 
 /** The same as a Markdown table. */

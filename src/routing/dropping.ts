@@ -46,7 +46,11 @@ export function queuePlaces(assignment: Assignment, bins: Pick<Bins, "binOf" | "
  * @param assignment with the weights of all that were chosen; weights of dropped slots become 0
  */
 export function dropOverflow(assignment: Assignment, bins: Bins, input: DropInput): void {
-  if (!servesTokens(input.settings.order)) return dropLeast(assignment, bins, input);
+  if (servesTokens(input.settings.order)) dropLate(assignment, bins, input);
+  else dropLeast(assignment, bins, input);
+}
+
+function dropLate(assignment: Assignment, bins: Bins, input: DropInput): void {
   queuePlaces(assignment, bins, input).forEach((place, i) => {
     if (place >= bins.capacity) empty(assignment, input.first * assignment.slots + i);
   });

@@ -67,6 +67,12 @@ describe("moge cost and moge plan", function () {
     expect(rows.filter(({ scope }) => scope === "layer").length).to.equal(2 * 8);
   });
 
+  it("says of a device without bounds that its memory has none, not a number of 300 digits", () => {
+    const { status, stdout, stderr } = moge("cost", "job.yaml", "--set=cluster.device=ideal");
+    expect(status, stderr).to.equal(0);
+    expect(stdout).to.match(/^fits: the fullest device needs [\d.]+ GB; there is no limit$/m);
+  });
+
   it("prints lines of at most 80 letters", () => {
     const { stdout } = moge("cost", "job.yaml");
     expect(stdout).to.match(/^small: SIMULATED training step/);

@@ -18,6 +18,7 @@ const matrix = [
 describe("logits", () => {
   const texts: [what: string, text: string][] = [
     ["JSON, as Python writes it", "[[1, -2.5, 3e2], [0.25, 4, -Infinity]]"],
+    ["JSON lines, a token each", '[1, -2.5, 3e2]\r\n[0.25, 4, "-Infinity"]\n'],
     ["JSON with texts for what JSON lacks", '{"logits": [[1, -2.5, 300], [0.25, 4.0, "-Infinity"]]}'],
     ["commas", "1,-2.5,300\n0.25,4,-inf\n"],
     ["commas, Windows lines, spaces, a mark of byte order", "\ufeff1, -2.5 ,300\r\n 0.25,4, -Infinity\r\n\r\n"],

@@ -19,6 +19,7 @@ describe("recorded routing", () => {
   const same: [what: string, text: string][] = [
     ["JSON", '{"experts": [[0, 3], [2, -1]]}'],
     ["a bare array", "[[0, 3], [2, -1]]"],
+    ["JSON lines, a token each", "[0, 3]\n[2, -1]\n"],
     ["vLLM's names", '{"topk_ids": [[0, 3], [2, -1]]}'],
     ["CSV", "0,3\n2,-1\n"],
     ["CSV with a header", "first,second\n0,3\n2,-1\n"],

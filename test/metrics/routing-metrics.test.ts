@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { type ComparisonMetric, comparisonMetrics } from "../../src/metrics/comparison-metrics.ts";
 import { type DomainMetric, domainMetrics, domainShares, domainVariation } from "../../src/metrics/domain-metrics.ts";
 import { dropMetrics } from "../../src/metrics/drop-metrics.ts";
-import { inspectRouting, measureRouting } from "../../src/metrics/routing-metrics.ts";
+import { inspectBatch, measureBatch } from "../../src/metrics/routing-metrics.ts";
 import { scoreMetrics } from "../../src/metrics/score-metrics.ts";
 import { type Assignment, NO_EXPERT } from "../../src/routing/assignment.ts";
 import { assignmentTo, expertsOf, isNear, tokensOf } from "./slow-batch.ts";
@@ -178,7 +178,7 @@ describe("what a layer did with a batch", () => {
   const batch = { assignment, chosen: Int32Array.of(0, 1, 1, 2, 3, 0), deviceOf: Int32Array.of(0, 0, 1, 1) };
 
   it("gives every cheap metric by its name", () => {
-    expect(measureRouting(batch)).to.deep.equal({
+    expect(measureBatch(batch)).to.deep.equal({
       "fan-out": 4 / 3,
       copies: 5 / 3,
       "gate-mass": 1,
@@ -192,7 +192,7 @@ describe("what a layer did with a batch", () => {
 
   it("looks at the scores of the last tokens and at the choice before dropping", () => {
     const scores = Float64Array.of(0, 0.5, 0.5, 0, 0.25, 0, 0, 0.75); // of the last two of three tokens
-    const seen = inspectRouting({ ...batch, scores, domains: [0, 0, 1] });
+    const seen = inspectBatch({ ...batch, scores, domains: [0, 0, 1] });
     expect(seen["chosen-probability"]).to.equal(1);
     expect(seen["router-confidence"]).to.equal((0.5 + 0.75) / 2);
     const other = { choice: { tokens: 3, slots: 2, experts: batch.chosen }, experts: 4, domains: [0, 0, 1] };

@@ -112,7 +112,7 @@ describe("a run on disk", () => {
   for (const [what, damage] of [
     [
       "a damaged checkpoint",
-      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-5 and nonsense"),
+      (partial: string) => writeFileSync(join(partial, "checkpoint.bin"), "moge-checkpoint-6 and nonsense"),
     ],
     [
       "a checkpoint of another version",

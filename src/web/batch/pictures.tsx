@@ -1,7 +1,7 @@
 /** The pictures of a routed batch: who chose whom, what each expert and device got, and who waits for whom. */
 import { NO_EXPERT } from "../../routing/assignment.ts";
 import { Bars } from "../charts/bars.tsx";
-import { Matrix } from "../charts/matrix.tsx";
+import { Matrix, type MatrixProps } from "../charts/matrix.tsx";
 import { figure } from "../charts/scale.ts";
 import { Timeline, type Work } from "../charts/timeline.tsx";
 import { say } from "../language.ts";
@@ -61,12 +61,12 @@ function ChoiceMatrix({ batch, series, side }: PictureProps) {
   const { assignment, config } = batch;
   const { tokens, slots, experts, weights } = assignment;
   const rows = config.model.experts;
-  const fill = (cells: Uint8ClampedArray) => {
+  const fill: MatrixProps["fill"] = (mark) => {
     let most = 0;
     for (let j = 0; j < weights.length; j++) most = Math.max(most, weights[j]!);
     for (let j = 0; j < experts.length; j++) {
       if (experts[j] === NO_EXPERT) continue;
-      cells[experts[j]! * tokens + Math.floor(j / slots)] = 80 + (175 * weights[j]!) / most;
+      mark(experts[j]! * tokens + Math.floor(j / slots), 80 + (175 * weights[j]!) / most);
     }
   };
   return (

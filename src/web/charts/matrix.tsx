@@ -11,8 +11,8 @@ export interface MatrixProps extends Omit<ChartProps, "draw" | "under" | "height
   readonly rows: number;
   /** The class of the colour of the cells. */
   readonly series: string;
-  /** Writes the strength of each cell, 0 … 255, row by row; zeros at first. */
-  readonly fill: (cells: Uint8ClampedArray) => void;
+  /** Marks cells, counted row by row, with a strength of 0 … 255; all others have none. */
+  readonly fill: (mark: (cell: number, strength: number) => void) => void;
   /** Names of equal runs of rows. */
   readonly rowGroups: readonly string[];
   readonly columnTitle: string;
@@ -88,36 +88,22 @@ type CellsProps = Pick<MatrixProps, "columns" | "rows" | "series" | "fill"> & {
 
 function Cells({ columns, rows, series, fill, style }: CellsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const sheet = useRef<Sheet | undefined>(undefined);
+  const sheet = useRef<ImageData | undefined>(undefined); // memory of a picture, used again for the next
   // Before the frame is shown, so that the cells never lag behind the rest of the page.
   useLayoutEffect(() => {
-    if (sheet.current?.strengths.length !== columns * rows) sheet.current = newSheet(columns, rows);
-    paint(canvas.current!, sheet.current, fill, colourOf(canvas.current!, `${series} ${theme.value}`));
+    const { width, height } = sheet.current ?? {};
+    if (width !== columns || height !== rows) sheet.current = new ImageData(columns, rows);
+    paint(canvas.current!, sheet.current!, fill, colourOf(canvas.current!, `${series} ${theme.value}`));
   });
   return <canvas ref={canvas} class={`cells ${series}`} width={columns} height={rows} style={style} />;
 }
 
-/** Memory of a picture, used again for the next. */
-interface Sheet {
-  readonly image: ImageData;
-  readonly pixels: Uint32Array;
-  readonly strengths: Uint8ClampedArray;
-}
-
-function newSheet(columns: number, rows: number): Sheet {
-  const image = new ImageData(columns, rows);
-  return { image, pixels: new Uint32Array(image.data.buffer), strengths: new Uint8ClampedArray(columns * rows) };
-}
-
-function paint(
-  canvas: HTMLCanvasElement,
-  { image, pixels, strengths }: Sheet,
-  fill: MatrixProps["fill"],
-  colour: number,
-): void {
-  strengths.fill(0);
-  fill(strengths);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = (strengths[i]! << 24) | colour;
+function paint(canvas: HTMLCanvasElement, image: ImageData, fill: MatrixProps["fill"], colour: number): void {
+  const { data } = image;
+  new Uint32Array(data.buffer).fill(colour);
+  fill((cell, strength) => {
+    data[4 * cell + 3] = strength;
+  });
   canvas.getContext("2d")!.putImageData(image, 0, 0);
 }
 
