@@ -9,8 +9,6 @@ const carried = {
   "preact/LICENSE": "preact",
   "@preact/signals/LICENSE": "@preact/signals, @preact/signals-core",
   "zod/LICENSE": "zod",
-  "d3-array/LICENSE": "d3-array",
-  "d3-dsv/LICENSE": "d3-dsv",
   "seedrandom/lib/alea.js": "alea of seedrandom",
 };
 

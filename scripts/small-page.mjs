@@ -42,6 +42,9 @@ const shown = {
 /** Properties of table entries that the page never reads: what documentation shows, and what other layers are priced by. */
 const properties = new Set(["source", "differs", "help", "summary", "formula", "attention", "eightBit"]);
 
+/** Methods of table entries that only the command line calls. */
+const methods = new Set(["explain"]);
+
 /** Tables of nothing but such texts: options of settings, by name. */
 const textTables = new Set(
   "normalisations dropOrders tokenPriorities capacityLevels groupScores groupMasks comparedValues scopes countedChoices probabilityKinds dispatchModes noiseKinds".split(
@@ -105,6 +108,10 @@ const visitor = (context, hasSources) => {
       const blank = withoutTexts(tableOf(node.initializer));
       return factory.updateVariableDeclaration(node, node.name, undefined, undefined, blank);
     }
+    if (isCitation(node)) {
+      return factory.updateVariableDeclaration(node, node.name, undefined, undefined, nothing());
+    }
+    if (ts.isMethodDeclaration(node) && methods.has(node.name.text)) return undefined;
     if (!hasSources && ts.isPropertyAssignment(node) && properties.has(node.name.text)) {
       return factory.updatePropertyAssignment(node, node.name, nothing());
     }
@@ -122,6 +129,15 @@ const visitor = (context, hasSources) => {
   };
   return visit;
 };
+
+/** Sources that several constants of a device or link share have names in capitals. */
+const isCitation = (node) =>
+  ts.isVariableDeclaration(node) && /^[A-Z_]+$/.test(node.name.text) && isText(node.initializer);
+
+const isText = (node) =>
+  ts.isStringLiteral(node) ||
+  ts.isTemplateExpression(node) ||
+  (ts.isBinaryExpression(node) && isText(node.left) && isText(node.right));
 
 /** The object literal of `{ … } satisfies …`. */
 const tableOf = (initializer) =>

@@ -4,6 +4,7 @@ import { chosenFiles, type DroppedFile, droppedFiles } from "./dropped.ts";
 import { say } from "./language.ts";
 import { tell } from "./messages.ts";
 import type { Phrase } from "./phrase.ts";
+import { phraseOf } from "./refused.ts";
 
 interface DropZoneProps {
   readonly invitation: Phrase;
@@ -14,9 +15,9 @@ interface DropZoneProps {
 }
 
 const chooseFolder: Phrase = { en: "a folder", zh: "文件夹" };
-const unreadable = (reason: string): Phrase => ({
-  en: `What was dropped cannot be read: ${reason}. Nothing has changed.`,
-  zh: `无法读取拖入的内容：${reason}。原有内容不变。`,
+const unreadable = (reason: Phrase): Phrase => ({
+  en: `What was dropped cannot be read: ${reason.en}. Nothing has changed.`,
+  zh: `无法读取拖入的内容：${reason.zh}。原有内容不变。`,
 });
 
 export function DropZone({ invitation, choose, folders, onFiles }: DropZoneProps) {
@@ -28,7 +29,7 @@ export function DropZone({ invitation, choose, folders, onFiles }: DropZoneProps
       const files = await droppedFiles(event.dataTransfer!);
       if (files.length > 0) onFiles(files);
     } catch (error) {
-      tell([unreadable((error as Error).message)]);
+      tell([unreadable(phraseOf(error))]);
     }
   };
   const chosen = (input: HTMLInputElement) => {

@@ -9,10 +9,11 @@ import type { Knob, Value } from "./knobs/knob.ts";
 import { type KnobName, type KnobValues, knobNamed, knobNames } from "./knobs/knobs.ts";
 import type { Phrase } from "./phrase.ts";
 
-export function hashOf(values: KnobValues): string {
+/** @param named knobs that it names whatever their values are */
+export function hashOf(values: KnobValues, named: readonly KnobName[] = []): string {
   const parameters = new URLSearchParams();
   for (const name of knobNames) {
-    if (values[name] !== knobNamed(name).initial) parameters.set(name, String(values[name]));
+    if (values[name] !== knobNamed(name).initial || named.includes(name)) parameters.set(name, String(values[name]));
   }
   return `#${parameters}`;
 }
@@ -94,8 +95,8 @@ function expectation(knob: Knob): Phrase {
       return { en: `a number, ${range}, whole where sizes are meant`, zh: `数字 ${range}（表示大小时须为整数）` };
     }
     case "menu": {
-      const names = Object.keys(knob.options).join(", ");
-      return { en: `one of ${names}`, zh: `以下之一：${names}` };
+      const names = Object.keys(knob.options);
+      return { en: `one of ${names.join(", ")}`, zh: `以下之一：${names.join("、")}` };
     }
     case "text":
       return { en: `at most ${knob.longest} letters of the kind it takes`, zh: `至多 ${knob.longest} 个合适的字符` };

@@ -17,5 +17,8 @@ export const isSystemDark = media("(prefers-color-scheme: dark)");
 /** Whether pictures that change by themselves are to change seldom. */
 export const isCalm = media("(prefers-reduced-motion: reduce)");
 
+/** Seen from afar, as in a lecture: what is drawn grows with the letters of the page. */
+export const isProjected = media("(min-width: 100rem)");
+
 /** Room for a column of controls beside the scene; layout.css has the same bound. */
 export const isWide = media("(min-width: 62rem)");

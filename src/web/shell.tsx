@@ -1,5 +1,5 @@
 /** What stands around every scene: the name, the ways to the scenes, language and light, messages, the foot. */
-import { hashOf } from "./hash.ts";
+import { linkTo } from "./address.ts";
 import { pageKnobs } from "./knobs/page.ts";
 import { language, say } from "./language.ts";
 import { announcement, problems, tell } from "./messages.ts";
@@ -62,7 +62,7 @@ function Header({ scenes }: { readonly scenes: readonly Scene[] }) {
         {scenes.map(({ name }) => (
           <a
             key={name}
-            href={hashOf({ ...values.value, scene: name, chapter: 0 })}
+            href={linkTo({ ...values.value, scene: name, chapter: 0 })}
             aria-current={name === scene ? "page" : undefined}
           >
             {say(pageKnobs.scene.options[name])}
@@ -71,7 +71,7 @@ function Header({ scenes }: { readonly scenes: readonly Scene[] }) {
         {isHidden("tour") ? null : (
           <a
             class="to-tour"
-            href={hashOf(openedChapter(values.value, 1))}
+            href={linkTo(openedChapter(values.value, 1))}
             aria-current={chapter > 0 ? "true" : undefined}
           >
             {say(words.tour)}

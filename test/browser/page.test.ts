@@ -205,6 +205,17 @@ describe("the page in a browser", function () {
     await page.close();
   });
 
+  it("gives the pictures the room of hidden controls", async () => {
+    for (const hash of ["", "scene=batch"]) {
+      const { page } = await open(`${hash}&hide=controls`);
+      await shows(page, "figure.chart svg");
+      await becomes(() => page.locator(".controls").count(), 0);
+      const content = page.locator(".with-controls > div");
+      await becomes(async () => (await content.boundingBox())!.width > 1000, true, hash);
+      await page.close();
+    }
+  });
+
   it("speaks Chinese to a Chinese browser, and the other language on request", async () => {
     const { page } = await open("", { locale: "zh-CN" });
     await becomes(() => page.getAttribute("html", "lang"), "zh-Hans");
@@ -256,8 +267,15 @@ describe("the page in a browser", function () {
     await shows(page, "h1", "A batch");
     await page.goBack();
     await shows(page, "h2", "quickstart");
+    await page.getByRole("link", { name: "One token" }).click();
+    await shows(page, "h1", "One token");
+    await settled(page, "scene=journey");
+    const copied = page.url();
     expect(complaints).to.deep.equal([]);
     await page.close();
+    const again = await visit(desk.browser, copied);
+    await shows(again.page, "h1", "One token");
+    await again.page.close();
   });
 
   it("takes a run inside for nothing but text", async () => {

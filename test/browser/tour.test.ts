@@ -29,6 +29,21 @@ describe("the tour in a browser", function () {
     });
   }
 
+  it("is the same chapter again from a copied link, also with its knobs as they are without it", async () => {
+    const { page } = await desk.open("chapter=1");
+    await titled(page, 0);
+    for (const title of ["Logits", "The token"]) {
+      await button(page, "Back").click();
+      await becomes(() => page.textContent("#step-title"), title);
+    }
+    await page.waitForFunction(() => location.hash.includes("scene=journey") && !location.hash.includes("step"));
+    const again = await desk.open(new URL(page.url()).hash.slice(1));
+    await titled(again.page, 0);
+    await becomes(() => again.page.textContent("#step-title"), "The token");
+    await again.page.close();
+    await page.close();
+  });
+
   it("goes from chapter to chapter, and lets the reader go", async () => {
     const { page } = await desk.open("");
     await page.getByRole("link", { name: "Guided tour" }).click();

@@ -10,6 +10,9 @@ const shots = process.env["MOGE_SCREENSHOTS"];
 const views = [
   ["journey", "step=6&router=moge"],
   ["batch", "scene=batch"],
+  ["long-names", "scene=batch&left=topk-lossfree&right=expert-choice"],
+  ["training", "scene=training&steps=50"],
+  ["results", "scene=results"],
   ["tour", "chapter=7"],
 ] as const;
 
@@ -29,7 +32,7 @@ describe("the page as it is seen", function () {
       for (const lang of ["en", "zh"] as const) {
         it(`is accessible, quiet and as wide as its window: ${name}, ${colorScheme}, ${width} px, ${lang}`, async () => {
           const { page, complaints } = await desk.open(`${hash}&lang=${lang}`, { colorScheme, width });
-          await shows(page, "figure.chart svg");
+          await shows(page, name === "results" ? ".drop-zone" : "figure.chart svg");
           expect(await violationsOf(page)).to.deep.equal([]);
           expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
           if (shots) {

@@ -2,10 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { csvParse } from "d3-dsv";
+import { expectedImbalanceScore } from "../../src/metrics/expected-imbalance.ts";
 import { type RoutedBatch, routeBatch } from "../../src/web/batch/routed-batch.ts";
+import { sizes, travel, wordsOf } from "../../src/web/journey/journey.ts";
 import { initialValues, type KnobName, type KnobValues, knobNamed } from "../../src/web/knobs/knobs.ts";
 import { CHAPTERS } from "../../src/web/knobs/page.ts";
 import { chapters, openedChapter } from "../../src/web/tour/chapters.ts";
+
+const deviceOfChosen = ({ expert }: { expert: number }) => Math.floor((expert * sizes.devices) / sizes.experts);
 
 const numberOf = (title: string) => chapters.findIndex((chapter) => chapter.title.en === title) + 1;
 
@@ -35,6 +39,35 @@ describe("the tour", () => {
     const mean = deviceLoad.reduce((sum, load) => sum + load, 0) / deviceLoad.length;
     const ratio = time.hottestComputeSeconds / time.meanComputeSeconds;
     expect(ratio).to.be.closeTo(Math.max(...deviceLoad) / mean, 0.1);
+    expect(ratio.toFixed(1)).to.equal("1.8");
+  });
+
+  it("is right about where a token travels under top-k: words of its sentence go to different numbers of devices", () => {
+    const words = wordsOf(initialValues.words);
+    const places = words.map(
+      (_, token) => new Set(travel(words, token, "topk", initialValues.seed).chosen.map(deviceOfChosen)).size,
+    );
+    expect(new Set(places).size).to.be.above(1);
+  });
+
+  it("is right about chance: what it shows is near the mean that it names, and its ratio near the option", () => {
+    const title = "Chance alone";
+    const [few, many] = [seen(title, "left").measures.imbalance, seen(title, "left", shown(title)).measures.imbalance];
+    const uniform = { experts: 64, topK: 8, devices: 8 };
+    const means = [64, 1024].map((tokens) => expectedImbalanceScore(uniform, tokens, "distinct"));
+    expect(means.map((mean) => mean.toFixed(2))).to.deep.equal(["0.34", "0.08"]);
+    expect(few).to.be.closeTo(0.34, 0.07);
+    expect(many).to.be.closeTo(0.08, 0.02);
+    expect(many / few).to.be.within(1 / 6, 1 / 3);
+  });
+
+  it("is right about the paper's figure: around 0.67 with 16 tokens, around 0.08 with 1,024", () => {
+    const title = "Reading the paper's Figure 2";
+    const uniform = { experts: 64, topK: 8, devices: 8 };
+    const means = [16, 1024].map((tokens) => expectedImbalanceScore(uniform, tokens, "distinct"));
+    expect(means.map((mean) => mean.toFixed(2))).to.deep.equal(["0.67", "0.08"]);
+    expect(seen(title, "left").measures.imbalance).to.be.closeTo(0.67, 0.05);
+    expect(seen(title, "left", shown(title)).measures.imbalance).to.be.closeTo(0.08, 0.03);
   });
 
   it("is right about the loss: it evens loads and takes from the probability of the chosen", () => {

@@ -1,20 +1,20 @@
 /** The figures of both routers beside each other; each opens to its formula with its numbers. */
 import { assignmentMetrics } from "../../metrics/assignment-metrics.ts";
 import { dropMetrics } from "../../metrics/drop-metrics.ts";
-import type { MetricDescription } from "../../metrics/metric.ts";
 import { loadMetrics } from "../../metrics/metrics.ts";
 import { scoreMetrics } from "../../metrics/score-metrics.ts";
 import { figure } from "../charts/scale.ts";
+import { type Description, ofMetric, stepTime } from "../glossary.ts";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
-import { Formula, Popover } from "../popover.tsx";
+import { Described, Popover } from "../popover.tsx";
 import type { Measures } from "./measure.ts";
 import type { Outcome, RoutedBatch } from "./routed-batch.ts";
 
 interface Row {
   readonly title: Phrase;
   readonly value: (batch: RoutedBatch) => string;
-  readonly description: Pick<MetricDescription, "title" | "formula" | "source">;
+  readonly description: Description;
   /** The formula with numbers. */
   readonly numbers: (batch: RoutedBatch) => string;
 }
@@ -22,7 +22,7 @@ interface Row {
 const largest = (load: Float64Array): number => load.reduce((most, each) => Math.max(most, each), 0);
 const smallest = (load: Float64Array): number =>
   load.reduce((least, each) => Math.min(least, each), Number.POSITIVE_INFINITY);
-const mean = (load: Float64Array): number => load.reduce((sum, each) => sum + each, 0) / load.length;
+const sum = (load: Float64Array): number => load.reduce((total, each) => total + each, 0);
 /** An exact zero shows that it is one. */
 const exact = (value: number, digits: number): string =>
   Number.isNaN(value) ? "—" : value === 0 ? "0" : value.toFixed(digits);
@@ -33,53 +33,52 @@ const ofMeasure = (name: keyof Measures, show: (value: number) => string) => (ba
   show(batch.measures[name]);
 
 const maxOverMean = (load: Float64Array): string =>
-  `max ${figure(largest(load))} / mean ${figure(mean(load))} = ${exact(largest(load) / mean(load), 3)}`;
+  `max ${figure(largest(load))} / (Σ ${figure(sum(load))} / ${load.length}) = ${exact((largest(load) * load.length) / sum(load), 3)}`;
 
 const rows: readonly Row[] = [
   {
     title: { en: "Device imbalance", zh: "设备不均衡" },
     value: ofMeasure("imbalance", (value) => exact(value, 3)),
-    description: loadMetrics["imbalance-score"],
+    description: ofMetric(loadMetrics["imbalance-score"], "imbalance-score"),
     numbers: ({ deviceLoad, measures, assignment }) =>
       `(max ${figure(largest(deviceLoad))} − min ${figure(smallest(deviceLoad))}) / T ${assignment.tokens} = ${exact(measures.imbalance, 3)}`,
   },
   {
     title: { en: "Hottest expert / mean", zh: "最热专家 / 平均" },
     value: ofMeasure("expertMaxOverMean", (value) => exact(value, 2)),
-    description: loadMetrics["max-over-mean"],
+    description: ofMetric(loadMetrics["max-over-mean"], "max-over-mean"),
     numbers: ({ expertLoad }) => maxOverMean(expertLoad),
   },
   {
     title: { en: "Fan-out, devices a token", zh: "扇出：每词元设备数" },
     value: ofMeasure("fanOut", (value) => exact(value, 2)),
-    description: assignmentMetrics["fan-out"],
+    description: ofMetric(assignmentMetrics["fan-out"], "fan-out"),
     numbers: ({ measures, assignment, config }) =>
-      `${figure(Math.round(measures.fanOut * assignment.tokens))} visits / T ${assignment.tokens} = ${exact(measures.fanOut, 2)} of D = ${config.cluster.devices}`,
+      `${figure(Math.round(measures.fanOut * assignment.tokens))} / T ${assignment.tokens} = ${exact(measures.fanOut, 2)} ≤ D = ${config.cluster.devices}`,
   },
   {
     title: { en: "Dropped", zh: "丢弃" },
     value: ofMeasure("dropRate", percent),
-    description: dropMetrics["drop-rate"],
+    description: ofMetric(dropMetrics["drop-rate"], "drop-rate"),
     numbers: ({ chosen, measures }) => {
-      const wanted = chosen.reduce((sum, expert) => sum + (expert >= 0 ? 1 : 0), 0);
+      const wanted = chosen.reduce((count, expert) => count + (expert >= 0 ? 1 : 0), 0);
       return `${figure(Math.round(wanted * measures.dropRate))} / ${figure(wanted)} = ${percent(measures.dropRate)}`;
     },
   },
   {
     title: { en: "Probability of the chosen", zh: "所选专家的概率" },
     value: ofMeasure("chosenProbability", (value) => exact(value, 3)),
-    description: scoreMetrics["chosen-probability"],
+    description: ofMetric(scoreMetrics["chosen-probability"], "chosen-probability"),
     numbers: ({ measures, config }) =>
       `${exact(measures.chosenProbability, 3)}; K/N = ${config.model.topK}/${config.model.experts} = ${exact(config.model.topK / config.model.experts, 3)}`,
   },
   {
     title: { en: "Step, simulated", zh: "一步（模拟）" },
     value: ({ time }) => milliseconds(time.stepSeconds),
-    description: {
-      title: "one MoE layer of Pangu Pro MoE's widths, forward and backward",
-      formula: "compute of the mean device + wait for the hottest + dispatch and combine",
-      source: "src/cluster; routed experts alone, nothing overlaps",
-    },
+    description: stepTime(
+      "one MoE layer of Pangu Pro MoE's widths, forward and backward",
+      "Pangu Pro MoE 尺寸的一个 MoE 层，前向与反向",
+    ),
     numbers: ({ time }) =>
       `${milliseconds(time.meanComputeSeconds)} + ${milliseconds(time.waitSeconds)} + ${milliseconds(time.communicationSeconds)} = ${milliseconds(time.stepSeconds)}`,
   },
@@ -116,7 +115,7 @@ function Cell({ row, side: { outcome, title } }: { readonly row: Row; readonly s
   return (
     <Popover
       label={`${say(row.title)}, ${say(title)}: ${value}`}
-      content={() => <Formula {...row.description} title={row.description.title} numbers={row.numbers(batch)} />}
+      content={() => <Described {...row.description} numbers={row.numbers(batch)} />}
     >
       {value}
     </Popover>

@@ -1,6 +1,6 @@
 /** Bars in order, those that belong together set apart from their neighbours: the load of experts, by device. */
 
-import { LeftAxis } from "./axes.tsx";
+import { LeftAxis, roomFor } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
 import { rectangle } from "./rectangle.ts";
 import { figure, linear } from "./scale.ts";
@@ -29,15 +29,18 @@ export interface BarsProps extends Omit<ChartProps, "draw" | "height"> {
   readonly unit?: string;
 }
 
-const margin = { top: 22, right: 8, bottom: 22, left: 40 };
+/** Pixels beside the bars for the names of levels. */
+const LEVEL_LABEL = 36;
+
+const margin = { top: 22, right: 8, bottom: 22 };
 
 export function Bars({ groups, series, most, lines = [], unit, height = 180, ...chart }: BarsProps) {
   const highest =
     most ?? Math.max(1e-12, ...groups.flatMap(({ values }) => Array.from(values)), ...lines.map(({ value }) => value));
   const draw = (width: number) => {
     const scale = linear([0, highest], [height - margin.bottom, margin.top], 4);
-    const right = width - margin.right;
-    const place = placesOf(groups, margin.left, right);
+    const [left, right] = [roomFor(scale, 40), width - margin.right - (lines.length > 0 ? LEVEL_LABEL : 0)];
+    const place = placesOf(groups, left, right);
     // One path for all of a kind: a slider that moves them moves one element.
     const means = groups
       .map(({ mean, values }, g) =>
@@ -53,7 +56,7 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
       .join("");
     return (
       <>
-        <LeftAxis scale={scale} title={unit} left={margin.left} right={right} />
+        <LeftAxis scale={scale} title={unit} left={left} right={right} />
         <path class={`bar ${series}`} d={bars} />
         <path class="group-mean" d={means} />
         {groups.map(({ label }, g) =>
@@ -65,9 +68,12 @@ export function Bars({ groups, series, most, lines = [], unit, height = 180, ...
         )}
         {lines.map(({ value, label }) => (
           <g class="level" key={label} transform={`translate(0 ${scale(value)})`}>
-            <line x1={margin.left} x2={right} />
-            <text x={right} y={-4} text-anchor="end">
-              {`${label} ${figure(value)}`}
+            <line x1={left} x2={right + 4} />
+            <text x={right + 8} y={-3}>
+              {label}
+            </text>
+            <text x={right + 8} y={11}>
+              {figure(value)}
             </text>
           </g>
         ))}

@@ -1,12 +1,13 @@
 /**
  * The frame of every chart: title, picture, the same as a table, and saving as SVG or PNG.
  *
- * Charts draw at the size they are shown at, so that letters are as large on a phone as on a projector.
+ * Charts draw at the size they are shown at, so that letters are as large on a phone as on a desk; on a projector larger.
  */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
+import { isProjected } from "../screen.ts";
 import { isHidden } from "../state.ts";
 import { savePng, saveSvg } from "./save.ts";
 
@@ -33,6 +34,9 @@ export interface ChartProps {
   readonly note?: ComponentChildren;
 }
 
+/** How much larger pictures are on a projector. */
+const PROJECTED = 1.4;
+
 const words = {
   table: { en: "Table", zh: "表格" },
   save: { en: "Save as", zh: "保存为" },
@@ -41,17 +45,29 @@ const words = {
 export function Chart({ name, title, description, table, height, draw, under, legend, note }: ChartProps) {
   const [frame, width] = useWidth();
   const [isOpen, open] = useState(false);
-  const tall = typeof height === "number" ? height : height(width);
+  const zoom = isProjected.value ? PROJECTED : 1;
+  const inner = width / zoom;
+  const tall = typeof height === "number" ? height : height(inner);
   return (
     <figure class="chart" id={name}>
       <figcaption>{say(title)}</figcaption>
       {legend}
-      <div class="picture" ref={frame} style={{ height: `${tall}px` }}>
+      <div class="picture" ref={frame} style={{ height: `${tall * zoom}px` }}>
         {width === 0 ? null : (
           <>
-            {under?.(width)}
-            <svg role="img" aria-label={`${say(title)}. ${description}`} width={width} height={tall}>
-              {draw(width)}
+            {under === undefined ? null : (
+              <div class="under" style={{ transform: `scale(${zoom})` }}>
+                {under(inner)}
+              </div>
+            )}
+            <svg
+              role="img"
+              aria-label={`${say(title)}. ${description}`}
+              width={width}
+              height={tall * zoom}
+              viewBox={`0 0 ${inner} ${tall}`}
+            >
+              {draw(inner)}
             </svg>
           </>
         )}
@@ -131,13 +147,16 @@ function Table({ columns, rows, title }: ChartTable & { readonly title: string }
   );
 }
 
+/** In narrower windows pictures are cut off rather than drawn inside out. */
+const LEAST_WIDTH = 200;
+
 /** The width that an element has at the moment; 0 before it is laid out. */
 export function useWidth() {
   const frame = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
     const element = frame.current!;
-    const measure = () => setWidth(Math.floor(element.clientWidth));
+    const measure = () => setWidth(Math.max(LEAST_WIDTH, Math.floor(element.clientWidth)));
     measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);

@@ -1,5 +1,5 @@
 /** A value for each of a few names, as dots on a common axis, with a line over the extent of what was averaged. */
-import { BottomAxis } from "./axes.tsx";
+import { BottomAxis, breadthOf } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
 import { extent, figure, linear } from "./scale.ts";
 
@@ -22,7 +22,7 @@ const pitch = 26;
 export function Dots({ marks, xTitle, ...chart }: DotsProps) {
   const bottom = margin.top + pitch * marks.length;
   const draw = (width: number) => {
-    const left = Math.min(width / 2.5, 12 + 7 * Math.max(...marks.map(({ label }) => label.length)));
+    const left = Math.min(width / 2.5, 12 + Math.max(...marks.map(({ label }) => breadthOf(label))));
     const [least, most] = extent(marks.flatMap(({ low, high }) => [low, high]));
     const room = (most - least || Math.abs(most) || 1) / 20;
     const x = linear([least - room, most + room], [left, width - margin.right], 5);

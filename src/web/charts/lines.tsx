@@ -1,6 +1,6 @@
 /** Lines over a common axis, with a band where their values scatter; each with a dash of its own and its name at its end. */
 
-import { BottomAxis, LeftAxis } from "./axes.tsx";
+import { BottomAxis, breadthOf, LeftAxis, roomFor } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
 import { extent, linear, type Scale } from "./scale.ts";
 
@@ -23,7 +23,7 @@ export interface LinesProps extends Omit<ChartProps, "draw" | "height"> {
   readonly yDomain?: readonly [number, number];
 }
 
-const margin = { top: 24, bottom: 40, left: 48 };
+const margin = { top: 24, bottom: 40 };
 
 export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, ...chart }: LinesProps) {
   const xs = xDomain ?? extent(lines.flatMap(({ x }) => Array.from(x)));
@@ -31,16 +31,17 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
     yDomain ??
     extent(lines.flatMap(({ y, band }) => [y, band?.low ?? [], band?.high ?? []].flatMap((all) => Array.from(all))));
   const draw = (width: number) => {
-    const right = width - Math.min(0.45 * width, 16 + 7 * Math.max(0, ...lines.map(({ label }) => label.length)));
-    const x = linear(xs, [margin.left, right], Math.max(2, Math.floor((right - margin.left) / 80)));
+    const right = width - Math.min(0.45 * width, 16 + Math.max(0, ...lines.map(({ label }) => breadthOf(label))));
     const y = linear(ys, [height - margin.bottom, margin.top], 5);
+    const left = roomFor(y, 48);
+    const x = linear(xs, [left, right], Math.max(3, Math.floor((right - left) / 80)));
     const labels = apart(
       lines.map((line) => y(lastOf(line))),
       height - margin.bottom - 4,
     );
     return (
       <>
-        <LeftAxis scale={y} title={yTitle} left={margin.left} right={right} />
+        <LeftAxis scale={y} title={yTitle} left={left} right={right} />
         <BottomAxis scale={x} title={xTitle} y={height - margin.bottom} right={right} />
         {lines.map((line, i) => (
           <g key={line.label} class={`line ${line.series}`}>
@@ -61,17 +62,18 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
 
 const lastOf = ({ y }: Series): number => Array.from(y).findLast(Number.isFinite) ?? 0;
 
+/** Half of the dash, in pixels, that stands for a value without neighbours. */
+const LONE = 3;
+
 /** A line that is broken where a value is missing. */
 export function pathOf({ x, y }: Series, xScale: Scale, yScale: Scale): string {
-  let isDown = false;
+  const has = (i: number) => Number.isFinite(y[i]);
   let path = "";
   for (let i = 0; i < x.length; i++) {
-    if (!Number.isFinite(y[i])) {
-      isDown = false;
-      continue;
-    }
-    path += `${isDown ? "L" : "M"}${xScale(x[i]!).toFixed(1)} ${yScale(y[i]!).toFixed(1)}`;
-    isDown = true;
+    if (!has(i)) continue;
+    const [at, up] = [xScale(x[i]!), yScale(y[i]!).toFixed(1)];
+    if (has(i - 1)) path += `L${at.toFixed(1)} ${up}`;
+    else path += has(i + 1) ? `M${at.toFixed(1)} ${up}` : `M${(at - LONE).toFixed(1)} ${up}h${2 * LONE}`;
   }
   return path;
 }

@@ -1,8 +1,8 @@
 /** Small pictures of the same axes beside each other, one a subject: what differs between them is seen at once. */
-import { BottomAxis, LeftAxis } from "./axes.tsx";
+import { BottomAxis, LeftAxis, roomFor } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
 import { pathOf, type Series } from "./lines.tsx";
-import { extent, figure, linear } from "./scale.ts";
+import { extent, linear } from "./scale.ts";
 
 export interface Panel {
   readonly label: string;
@@ -17,20 +17,20 @@ export interface PanelsProps extends Omit<ChartProps, "draw" | "height"> {
 }
 
 const panel = { width: 200, height: 110, gap: 22, top: 34 };
-const margin = { left: 40, right: 12, bottom: 40, top: 14 };
-
-const columnsFor = (width: number, count: number): number =>
-  Math.max(1, Math.min(count, Math.floor((width - margin.left) / panel.width)));
+const margin = { right: 12, bottom: 40, top: 14 };
 
 export function Panels({ panels, xTitle, yTitle, xDomain, ...chart }: PanelsProps) {
   const lines = panels.flatMap((each) => each.lines);
   const xs = xDomain ?? extent(lines.flatMap(({ x }) => Array.from(x)));
   const ys = extent(lines.flatMap(({ y }) => Array.from(y)));
-  const rowsFor = (width: number) => Math.ceil(panels.length / columnsFor(width, panels.length));
+  const marginLeft = roomFor(linear(ys, [panel.height, 0], 3), 40);
+  const columnsFor = (width: number) =>
+    Math.max(1, Math.min(panels.length, Math.floor((width - marginLeft) / panel.width)));
+  const rowsFor = (width: number) => Math.ceil(panels.length / columnsFor(width));
   const height = (width: number) => margin.top + rowsFor(width) * (panel.top + panel.height) + margin.bottom;
   const draw = (width: number) => {
-    const columns = columnsFor(width, panels.length);
-    const each = (width - margin.left - margin.right + panel.gap) / columns;
+    const columns = columnsFor(width);
+    const each = (width - marginLeft - margin.right + panel.gap) / columns;
     return (
       <>
         <text class="title" x={0} y={10}>
@@ -38,7 +38,7 @@ export function Panels({ panels, xTitle, yTitle, xDomain, ...chart }: PanelsProp
         </text>
         {panels.map(({ label, lines: own }, i) => {
           const [row, column] = [Math.floor(i / columns), i % columns];
-          const left = margin.left + column * each;
+          const left = marginLeft + column * each;
           const right = left + each - panel.gap;
           const top = margin.top + row * (panel.top + panel.height) + panel.top;
           const bottom = top + panel.height;
@@ -46,7 +46,7 @@ export function Panels({ panels, xTitle, yTitle, xDomain, ...chart }: PanelsProp
           const y = linear(ys, [bottom, top], 3);
           return (
             <g key={label}>
-              <LeftAxis scale={y} left={left} right={right} show={column === 0 ? figure : () => ""} />
+              <LeftAxis scale={y} left={left} right={right} show={column === 0 ? undefined : () => ""} />
               {i + columns >= panels.length ? <BottomAxis scale={x} y={bottom} right={right} /> : null}
               <text class="subject" x={left} y={top - 8}>
                 {label}

@@ -50,9 +50,7 @@ export function saveFile(name: string, content: Blob): void {
 function svgText(picture: HTMLElement): string {
   const shown = picture.querySelector("svg")!;
   const copy = shown.cloneNode(true) as SVGSVGElement;
-  const { width, height } = shown.getBoundingClientRect();
   copy.setAttribute("xmlns", SVG);
-  copy.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const originals = shown.querySelectorAll("*");
   copy.querySelectorAll("*").forEach((element, i) => {
     const style = getComputedStyle(originals[i]!);
@@ -79,10 +77,11 @@ function ground(): SVGElement {
 function imageOf(canvas: HTMLCanvasElement, svg: SVGSVGElement): SVGElement {
   const [at, frame] = [canvas.getBoundingClientRect(), svg.getBoundingClientRect()];
   const image = document.createElementNS(SVG, "image");
-  image.setAttribute("x", String(at.left - frame.left));
-  image.setAttribute("y", String(at.top - frame.top));
-  image.setAttribute("width", String(at.width));
-  image.setAttribute("height", String(at.height));
+  const zoom = frame.width / svg.viewBox.baseVal.width;
+  image.setAttribute("x", String((at.left - frame.left) / zoom));
+  image.setAttribute("y", String((at.top - frame.top) / zoom));
+  image.setAttribute("width", String(at.width / zoom));
+  image.setAttribute("height", String(at.height / zoom));
   image.setAttribute("preserveAspectRatio", "none");
   image.setAttribute("style", "image-rendering: pixelated");
   image.setAttribute("href", canvas.toDataURL());

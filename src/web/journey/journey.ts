@@ -9,14 +9,23 @@ import { type RunConfig, runSchema } from "../../config/schema.ts";
 import { sigmoid } from "../../core/elementary.ts";
 import { randomStream } from "../../core/random.ts";
 import { NO_EXPERT } from "../../routing/assignment.ts";
-import { newRouting, optionsOf, type Routing, route } from "../../routing/route.ts";
-import { routerNamed } from "../../routing/routers.ts";
+import { newRouting, type Routing, route } from "../../routing/route.ts";
 import { learnedBias } from "../batch/balanced.ts";
 import { type ContenderName, contenderNamed } from "../batch/contenders.ts";
 
 export const sizes = { experts: 16, topK: 4, groups: 4, devices: 4, hidden: 4, expertHidden: 4 } as const;
 
+/** What an expert makes of the token on its way to its output, [expertHidden] each. */
+export interface Inside {
+  readonly gate: Float64Array;
+  readonly up: Float64Array;
+  /** silu(gate) ⊙ up */
+  readonly inner: Float64Array;
+}
+
 export interface Journey {
+  /** Of the router. */
+  readonly name: ContenderName;
   readonly config: RunConfig;
   readonly routing: Routing;
   readonly token: number;
@@ -31,12 +40,12 @@ export interface Journey {
   readonly bias: Float64Array;
   /** Experts that the token goes to, and their weights. */
   readonly chosen: readonly { readonly expert: number; readonly weight: number }[];
-  /** [H] of each expert, whether chosen or not */
+  /** Of each expert, whether chosen or not. */
+  readonly insides: readonly Inside[];
+  /** [H] of each */
   readonly outputs: readonly Float64Array[];
   /** [H] */
   readonly output: Float64Array;
-  /** What the router says of its own choice, in English. */
-  readonly explanation: readonly string[];
 }
 
 /** Words; of Chinese text characters. */
@@ -60,7 +69,8 @@ export function travel(words: readonly string[], token: number, name: ContenderN
   const routing = newRouting(logits, config.model, settings);
   route(routing, { bias });
   const input = inputs[token]!;
-  const outputs = Array.from({ length: experts }, (_, i) => expertOutput(seed, i, input));
+  const insides = Array.from({ length: experts }, (_, i) => insideOf(seed, i, input));
+  const outputs = insides.map(({ inner }, i) => outputOf(seed, i, inner));
   const chosen = chosenOf(routing, token);
   const output = new Float64Array(hidden);
   for (const { expert, weight } of chosen) {
@@ -69,6 +79,7 @@ export function travel(words: readonly string[], token: number, name: ContenderN
   const row = (matrix: { subarray(from: number, to: number): ArrayLike<number> }) =>
     Float64Array.from(matrix.subarray(token * experts, (token + 1) * experts));
   return {
+    name,
     config,
     routing,
     token,
@@ -78,9 +89,9 @@ export function travel(words: readonly string[], token: number, name: ContenderN
     scores: row(routing.scores),
     bias,
     chosen,
+    insides,
     outputs,
     output,
-    explanation: explanationOf(routing, token, bias),
   };
 }
 
@@ -110,26 +121,25 @@ export function dot(matrix: Float64Array, row: number, input: Float64Array): num
 }
 
 /** SwiGLU: down · (silu(gate · h) ⊙ (up · h)). */
-function expertOutput(seed: number, expert: number, input: Float64Array): Float64Array {
-  const { hidden, expertHidden } = sizes;
-  const matrix = (part: string) => gaussians(seed, `page-expert/${expert}/${part}`, hidden * expertHidden);
-  const [gate, up, down] = [matrix("gate"), matrix("up"), matrix("down")];
-  const inner = Float64Array.from({ length: expertHidden }, (_, f) => {
-    const g = dot(gate, f, input);
-    return g * sigmoid(g) * dot(up, f, input);
-  });
-  return Float64Array.from({ length: hidden }, (_, h) => dot(down, h, inner) / 2);
+function insideOf(seed: number, expert: number, input: Float64Array): Inside {
+  const rows = Array.from({ length: sizes.expertHidden }, (_, f) => f);
+  const [gate, up] = ["gate", "up"].map((part) => {
+    const matrix = expertMatrix(seed, expert, part);
+    return Float64Array.from(rows, (f) => dot(matrix, f, input));
+  }) as [Float64Array, Float64Array];
+  return { gate, up, inner: gate.map((value, f) => value * sigmoid(value) * up[f]!) };
 }
+
+function outputOf(seed: number, expert: number, inner: Float64Array): Float64Array {
+  const down = expertMatrix(seed, expert, "down").map((value) => value / 2);
+  return Float64Array.from({ length: sizes.hidden }, (_, h) => dot(down, h, inner));
+}
+
+const expertMatrix = (seed: number, expert: number, part: string): Float64Array =>
+  gaussians(seed, `page-expert/${expert}/${part}`, sizes.hidden * sizes.expertHidden);
 
 function chosenOf({ assignment: { slots, experts, weights } }: Routing, token: number): Journey["chosen"] {
   return Array.from({ length: slots }, (_, j) => token * slots + j)
     .filter((at) => experts[at] !== NO_EXPERT)
     .map((at) => ({ expert: experts[at]!, weight: weights[at]! }));
-}
-
-function explanationOf(routing: Routing, token: number, bias: Float64Array): readonly string[] {
-  const { settings, shape, logits, scores, chosen, assignment } = routing;
-  const input = { shape, options: optionsOf(settings), logits, scores, bias, first: 0, last: assignment.tokens };
-  const { explain } = routerNamed(settings.selection);
-  return explain?.(input as never, token, { ...assignment, experts: chosen }) ?? [];
 }

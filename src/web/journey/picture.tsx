@@ -3,6 +3,9 @@ import { Chart } from "../charts/chart.tsx";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
 import { type Journey, sizes } from "./journey.ts";
+import { deviceOf, devicesOf, short } from "./notation.ts";
+
+const perDevice = sizes.experts / sizes.devices;
 
 const words = {
   title: { en: "Sixteen experts on four devices", zh: "四台设备上的十六个专家" },
@@ -19,17 +22,41 @@ const words = {
 
 /** The step at which each row appears. */
 const rows = [
-  { name: "logit", from: 1, height: 74 },
-  { name: "score", from: 2, height: 62 },
-  { name: "chosen", from: 3, height: 34 },
-  { name: "output", from: 5, height: 62 },
-  { name: "weight", from: 6, height: 56 },
+  { name: "logit", from: 1, height: 84 },
+  { name: "score", from: 2, height: 70 },
+  { name: "chosen", from: 3, height: 36 },
+  { name: "output", from: 5, height: 68 },
+  { name: "weight", from: 6, height: 62 },
 ] as const;
 
 type RowName = (typeof rows)[number]["name"];
 
 const top = 40;
-const left = 76;
+const gap = 10;
+
+/** Where things stand. Names of rows are left of them or, where there is no room, above. */
+function layoutOf(width: number) {
+  const isNarrow = width < 520;
+  const [left, name] = isNarrow ? [0, 16] : [76, 0];
+  const tops: number[] = [];
+  let height = top;
+  for (const row of rows) {
+    height += name;
+    tops.push(height);
+    height += row.height;
+  }
+  const breadth = (width - left - gap * (sizes.devices - 1)) / sizes.experts;
+  return {
+    tops,
+    breadth,
+    height: height + 6,
+    /** Middle of an expert's column. */
+    column: (expert: number) => left + breadth * (expert + 0.5) + gap * Math.floor(expert / perDevice),
+    name: (r: number) => (isNarrow ? { x: 6, y: tops[r]! - 4 } : { x: 0, y: tops[r]! + rows[r]!.height / 2 }),
+  };
+}
+
+type Layout = ReturnType<typeof layoutOf>;
 
 interface PictureProps {
   readonly journey: Journey;
@@ -40,89 +67,70 @@ interface PictureProps {
 
 export function JourneyPicture({ journey, step, reference }: PictureProps) {
   const chosen = new Map(journey.chosen.map(({ expert, weight }) => [expert, weight]));
-  const height = top + rows.reduce((sum, row) => sum + row.height, 0) + 6;
-  const draw = (width: number) => (
-    <>
-      <Devices width={width} height={height} used={step >= 4 ? devicesOf(journey) : new Set()} />
-      {rows.map((row, r) => {
-        if (step < row.from) return null;
-        const y = top + rows.slice(0, r).reduce((sum, { height: of }) => sum + of, 0);
-        return (
-          <g key={row.name}>
-            <text class="mark" x={0} y={y + row.height / 2} dominant-baseline="middle">
+  const draw = (width: number) => {
+    const layout = layoutOf(width);
+    return (
+      <>
+        <Devices layout={layout} used={step >= 4 ? devicesOf(journey) : []} />
+        {rows.map((row, r) => (
+          <g key={row.name} class={step < row.from ? "later" : undefined}>
+            <text class="mark" {...layout.name(r)} dominant-baseline="middle">
               {say(words[row.name])}
             </text>
-            {journey.outputs.map((_, expert) => (
-              <Cell
-                key={expert}
-                name={row.name}
-                journey={journey}
-                expert={expert}
-                weight={chosen.get(expert)}
-                isReference={reference.has(expert)}
-                isFaded={step >= 3 && !chosen.has(expert)}
-                x={placeOf(width, expert)}
-                breadth={breadthOf(width)}
-                y={y}
-                height={row.height}
-              />
-            ))}
+            {step < row.from
+              ? null
+              : journey.outputs.map((_, expert) => (
+                  <Cell
+                    key={expert}
+                    name={row.name}
+                    journey={journey}
+                    expert={expert}
+                    weight={chosen.get(expert)}
+                    isReference={reference.has(expert)}
+                    isFaded={step >= 3 && !chosen.has(expert)}
+                    x={layout.column(expert)}
+                    breadth={layout.breadth}
+                    y={layout.tops[r]!}
+                    height={row.height}
+                  />
+                ))}
           </g>
-        );
-      })}
-    </>
-  );
+        ))}
+      </>
+    );
+  };
   return (
     <Chart
       name="journey"
       title={words.title}
       description={`${say(words.chosen)}: ${journey.chosen.map(({ expert }) => expert).join(", ")}`}
       table={() => tableOf(journey)}
-      height={height}
+      height={(width) => layoutOf(width).height}
       draw={draw}
     />
   );
 }
 
-const perDevice = sizes.experts / sizes.devices;
-const gap = 10;
-const breadthOf = (width: number) => (width - left - gap * (sizes.devices - 1)) / sizes.experts;
-/** Middle of an expert's column. */
-const placeOf = (width: number, expert: number) =>
-  left + breadthOf(width) * (expert + 0.5) + gap * Math.floor(expert / perDevice);
-
-const devicesOf = ({ chosen }: Journey) => new Set(chosen.map(({ expert }) => Math.floor(expert / perDevice)));
-
-function Devices({
-  width,
-  height,
-  used,
-}: {
-  readonly width: number;
-  readonly height: number;
-  readonly used: Set<number>;
-}) {
-  const breadth = breadthOf(width);
+function Devices({ layout, used }: { readonly layout: Layout; readonly used: readonly number[] }) {
+  const { breadth, column, height } = layout;
   return (
     <>
       {Array.from({ length: sizes.devices }, (_, d) => {
-        const x = placeOf(width, d * perDevice) - breadth / 2;
+        const x = column(d * perDevice) - breadth / 2;
         return (
-          <g key={d} class={used.has(d) ? "device used" : "device"}>
-            <rect class="ground" x={x + 0.5} y={0.5} width={breadth * perDevice - 1} height={height - 1} rx={6} />
+          <g key={d} class={used.includes(d) ? "device used" : "device"}>
+            <rect class="ground" x={x + 1} y={1} width={breadth * perDevice - 2} height={height - 2} rx={6} />
             <text class="mark" x={x + (breadth * perDevice) / 2} y={15} text-anchor="middle">
-              {breadth * perDevice > 90 ? `${say(words.device)} ${d}` : d}
+              {`${say(words.device)} ${d}`}
             </text>
           </g>
         );
       })}
-      {Array.from({ length: sizes.experts }, (_, expert) => expert)
-        .filter((expert) => breadth > 17 || expert % 2 === 0)
-        .map((expert) => (
-          <text key={expert} class="number" x={placeOf(width, expert)} y={32} text-anchor="middle">
-            {expert}
-          </text>
-        ))}
+      {Array.from({ length: sizes.experts }, (_, expert) => (
+        <text key={expert} class="number" x={column(expert)} y={32} text-anchor="middle">
+          {expert}
+        </text>
+      ))}
     </>
   );
 }
@@ -164,7 +172,6 @@ function Cell(props: CellProps) {
 }
 
 const largest = (values: Float64Array) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-9);
-const short = (value: number) => value.toFixed(2).replace("-", "−");
 
 interface BarProps extends CellProps {
   readonly value: number;
@@ -239,7 +246,7 @@ function tableOf({ logits, scores, bias, chosen, outputs }: Journey) {
     columns: columns.map((column) => say(words[column])),
     rows: outputs.map((output, expert) => [
       expert,
-      Math.floor(expert / perDevice),
+      deviceOf(expert),
       short(logits[expert]!),
       scores[expert]!.toFixed(3),
       (scores[expert]! + bias[expert]!).toFixed(3),

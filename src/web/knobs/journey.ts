@@ -1,7 +1,7 @@
 /** Knobs of one token's journey. */
 import * as z from "zod/mini";
 import { contenderOptions } from "../batch/contenders.ts";
-import { menu, slider, text } from "./knob.ts";
+import { menu, slider, text, uncontrolled } from "./knob.ts";
 
 const upTo = (last: number): number[] => Array.from({ length: last + 1 }, (_, i) => i);
 
@@ -18,19 +18,19 @@ export const journeyKnobs = {
     label: { en: "Sentence", zh: "句子" },
     help: { en: "your own words; each is a token", zh: "你自己的词；每个词是一个词元" },
   }),
+  /** Which word is followed, from 0. */
   token: slider({
     of: z.int().check(z.minimum(0), z.maximum(MOST_WORDS - 1)),
     initial: 2,
     stops: upTo(MOST_WORDS - 1),
-    label: { en: "Token", zh: "词元" },
-    help: { en: "which word is followed, from 0", zh: "跟随哪个词，从 0 开始" },
+    ...uncontrolled,
   }),
+  /** How far the token has come, from 0. */
   step: slider({
     of: z.int().check(z.minimum(0), z.maximum(LAST_STEP)),
     initial: 0,
     stops: upTo(LAST_STEP),
-    label: { en: "Step", zh: "步骤" },
-    help: { en: "how far the token has come, from 0", zh: "词元走到第几步，从 0 开始" },
+    ...uncontrolled,
   }),
   router: menu({
     of: z.enum(Object.keys(contenderOptions) as (keyof typeof contenderOptions)[]),

@@ -6,7 +6,7 @@
  */
 import type * as z from "zod/mini";
 import { schemaAt } from "../../config/schema-at.ts";
-import type { Phrase } from "../phrase.ts";
+import { type Phrase, same } from "../phrase.ts";
 
 export type Value = number | string;
 
@@ -14,6 +14,9 @@ interface Described {
   readonly label: Phrase;
   readonly help: Phrase;
 }
+
+/** For knobs that no control of their own turns: links, buttons and the tour do. */
+export const uncontrolled: Described = { label: same(""), help: same("") };
 
 interface Declared<T extends Value> extends Described {
   readonly schema: z.ZodMiniType<T>;

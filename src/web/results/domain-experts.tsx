@@ -3,8 +3,9 @@ import { useState } from "preact/hooks";
 import { Cells } from "../charts/cells.tsx";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
+import { modelTitle } from "../training/models.ts";
 import { Choice } from "./choice.tsx";
-import { filtered, seriesOf, variantTitle } from "./select.ts";
+import { filtered, seriesOf } from "./select.ts";
 import { cellOf, hasColumns, keyOf, type Table, valuesOf } from "./table.ts";
 
 const words = {
@@ -74,7 +75,7 @@ function OfVariant({ table, value, variant, name, series }: OfVariantProps) {
   const groups = experts % 8 === 0 ? Array.from({ length: 8 }, (_, g) => String((g * experts) / 8)) : ["0"];
   return (
     <div class="column">
-      <h3 class={series}>{variantTitle(variant)}</h3>
+      <h3 class={series}>{modelTitle(variant)}</h3>
       <Cells
         name={name}
         title={words.title}

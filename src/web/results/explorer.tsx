@@ -21,7 +21,11 @@ const words = {
   },
   none: { en: "There is no quantity in it.", zh: "其中没有任何量。" },
   nothing: { en: "No row has both quantities.", zh: "没有任何一行同时具有这两个量。" },
-  of: { en: "of", zh: "／" },
+  stop: { en: ". ", zh: "。" },
+  mean: { en: "mean", zh: "平均" },
+  least: { en: "least", zh: "最小" },
+  largest: { en: "largest", zh: "最大" },
+  rows: { en: "rows", zh: "行数" },
 } satisfies Record<string, Phrase>;
 
 /** Columns that say where a row belongs rather than what was found. */
@@ -115,7 +119,10 @@ interface PictureProps {
 function Picture({ table, x, y, filter: chosen }: PictureProps) {
   const filter = Object.fromEntries(Object.entries(chosen).filter(([column]) => column !== x));
   const text = columnText(y);
-  const about = [text?.description, say(words.extent)].filter((part) => part !== undefined).join(". ");
+  const unit = text === undefined ? y : say(text.unit);
+  const about = [text === undefined ? "" : say(text.description), say(words.extent)]
+    .filter((part) => part !== "")
+    .join(say(words.stop));
   const title = same([y, ...Object.values(filter)].join(", "));
   if (x !== NONE) {
     const lines = linesOf(table, x, y, filter);
@@ -130,7 +137,7 @@ function Picture({ table, x, y, filter: chosen }: PictureProps) {
         table={() => curveTable(x, lines)}
         lines={lines}
         xTitle={x}
-        yTitle={text?.unit ?? y}
+        yTitle={unit}
         height={320}
         note={about}
       />
@@ -144,11 +151,11 @@ function Picture({ table, x, y, filter: chosen }: PictureProps) {
       title={title}
       description={dots.map(({ label, mean }) => `${label} ${mean}`).join("; ")}
       table={() => ({
-        columns: [keyOf(table), "mean", "low", "high", "rows"],
+        columns: [keyOf(table), ...[words.mean, words.least, words.largest, words.rows].map(say)],
         rows: dots.map(({ label, mean, low, high, count }) => [label, mean, low, high, count]),
       })}
       marks={dots}
-      xTitle={text?.unit ?? y}
+      xTitle={unit}
       note={about}
     />
   );

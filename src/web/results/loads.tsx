@@ -4,8 +4,9 @@ import { Bars } from "../charts/bars.tsx";
 import { figure } from "../charts/scale.ts";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
+import { modelTitle } from "../training/models.ts";
 import { Choice } from "./choice.tsx";
-import { filtered, seriesOf, variantTitle } from "./select.ts";
+import { filtered, seriesOf } from "./select.ts";
 import { cellOf, hasColumns, keyOf, type Table, valuesOf } from "./table.ts";
 
 const words = {
@@ -91,7 +92,7 @@ function LoadsOf({ table, variant, name, series, most }: LoadsOfProps) {
   }));
   return (
     <div class="column">
-      <h3 class={series}>{variantTitle(variant)}</h3>
+      <h3 class={series}>{modelTitle(variant)}</h3>
       <Bars
         name={name}
         title={isOfExperts ? words.experts : words.devices}

@@ -2,9 +2,10 @@
 import { signal } from "@preact/signals";
 import type { DroppedFile } from "../dropped.ts";
 import { tell } from "../messages.ts";
-import { type Phrase, same } from "../phrase.ts";
+import type { Phrase } from "../phrase.ts";
+import { phraseOf } from "../refused.ts";
 import { embeddedRun } from "./embedded.ts";
-import { readTable, type Table, TableRefused } from "./table.ts";
+import { readTable, type Table } from "./table.ts";
 
 export interface Result {
   readonly name: string;
@@ -41,7 +42,7 @@ export function openTexts(name: string, texts: readonly (readonly [path: string,
     try {
       tables.push(readTable(shortPath(path, texts.length), text));
     } catch (error) {
-      problems.push(error instanceof TableRefused ? error.phrase : same(`${path}: ${(error as Error).message}`));
+      problems.push(phraseOf(error));
     }
   }
   tell(tables.length === 0 ? problems.slice(0, 3) : []);

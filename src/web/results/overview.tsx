@@ -9,7 +9,8 @@ import { linesOf } from "./select.ts";
 import { hasColumns, type Table, valuesOf } from "./table.ts";
 
 const words = {
-  step: { en: "step →", zh: "步 →" },
+  step: { en: "step", zh: "步" },
+  steps: { en: "step →", zh: "步 →" },
   nats: { en: "nats per byte", zh: "奈特／字节" },
   loss: { en: "Loss of the training batch", zh: "训练批次损失" },
   domains: { en: "Loss on held-out text, by domain", zh: "各领域的验证损失" },
@@ -52,9 +53,9 @@ export function Overview({ tables }: { readonly tables: readonly Table[] }) {
               name={`run-${column}`}
               title={title}
               description={lines.map(({ label, y }) => `${label} ${y[0]} … ${y[y.length - 1]}`).join("; ")}
-              table={() => curveTable("step", lines)}
+              table={() => curveTable(say(words.step), lines)}
               lines={lines}
-              xTitle={say(words.step)}
+              xTitle={say(words.steps)}
               yTitle={say(unit)}
             />
           );
@@ -80,13 +81,13 @@ function Domains({ table }: { readonly table: Table }) {
     <Panels
       name="run-domains"
       title={words.domains}
-      description={panels.map(({ label }) => label).join(", ")}
+      description={panels.map(({ label }) => label).join("; ")}
       table={() => ({
-        columns: [say(words.domain), "step", ...panels[0]!.lines.map(({ label }) => label)],
+        columns: [say(words.domain), say(words.step), ...panels[0]!.lines.map(({ label }) => label)],
         rows: panels.flatMap(({ label, lines }) => curveTable("", lines).rows.map((row) => [label, ...row])),
       })}
       panels={panels}
-      xTitle={say(words.step)}
+      xTitle={say(words.steps)}
       yTitle={say(words.nats)}
     />
   );

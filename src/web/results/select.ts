@@ -1,7 +1,6 @@
 /** From the rows of a result to curves and dots: some rows, one column over another, a line for each variant. */
-
-import { contenders } from "../batch/contenders.ts";
 import type { Series } from "../charts/lines.tsx";
+import { modelTitle } from "../training/models.ts";
 import { cellOf, keyOf, type Table, valuesOf } from "./table.ts";
 
 /** Only rows with these cells; a column that is not named may have any. */
@@ -15,10 +14,6 @@ export function seriesOf(variant: string, variants: readonly string[]): string {
   const others = variants.filter((each) => each !== "topk" && each !== "moge");
   return `series-${others.indexOf(variant) % OTHERS}`;
 }
-
-/** What the page calls a variant. */
-export const variantTitle = (name: string): string =>
-  Object.hasOwn(contenders, name) ? contenders[name as keyof typeof contenders].short.en : name;
 
 export function filtered(table: Table, filter: Filter): Table {
   const kept = Object.entries(filter).map(([column, value]) => ({ cell: cellOf(table, column), value }));
@@ -61,7 +56,7 @@ export function linesOf(table: Table, x: string, y: string, filter: Filter = {})
     if (points.length === 0) return [];
     const isSpread = points.some(({ low, high }) => low < high);
     return {
-      label: variantTitle(variant),
+      label: modelTitle(variant),
       series: seriesOf(variant, variants),
       x: points.map((point) => point.x),
       y: points.map(({ mean }) => mean),
@@ -84,6 +79,6 @@ export function dotsOf(table: Table, y: string, filter: Filter): Dot[] {
     const all = own.rows.map(() => "0");
     const withX = { ...own, columns: [...own.columns, ""], rows: own.rows.map((row, i) => [...row, all[i]!]) };
     const [point] = pointsOf(withX, "", y);
-    return point === undefined ? [] : { ...point, label: variantTitle(variant), series: seriesOf(variant, variants) };
+    return point === undefined ? [] : { ...point, label: modelTitle(variant), series: seriesOf(variant, variants) };
   });
 }

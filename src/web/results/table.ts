@@ -1,6 +1,7 @@
 /** A result file as the page reads it: columns by name, numbers as numbers, recognised by its columns. */
-import { csvParseRows } from "d3-dsv";
 import type { Phrase } from "../phrase.ts";
+import { Refused } from "../refused.ts";
+import { csvRows } from "./csv.ts";
 
 export interface Table {
   readonly name: string;
@@ -10,31 +11,21 @@ export interface Table {
   readonly numeric: ReadonlySet<string>;
 }
 
-/** A file that is no result, in words for the reader. */
-export class TableRefused extends Error {
-  override readonly name = "TableRefused";
-  readonly phrase: Phrase;
-  constructor(phrase: Phrase) {
-    super(phrase.en);
-    this.phrase = phrase;
-  }
-}
-
 /** What tells the rows of every result apart: the variant, or what stands for it. */
 const KEYS = ["variant", "choice"];
 
-/** @throws TableRefused */
+/** @throws Refused */
 export function readTable(name: string, text: string): Table {
-  const [columns = [], ...rows] = csvParseRows(text);
-  if (!columns.some((column) => KEYS.includes(column))) throw new TableRefused(another(name, columns));
-  if (rows.length === 0) throw new TableRefused(empty(name));
+  const [columns = [], ...rows] = csvRows(text);
+  if (!columns.some((column) => KEYS.includes(column))) throw new Refused(another(name, columns));
+  if (rows.length === 0) throw new Refused(empty(name));
   const uneven = rows.findIndex((row) => row.length !== columns.length);
-  if (uneven >= 0) throw new TableRefused(cut(name, uneven + 2, rows[uneven]!.length, columns.length));
+  if (uneven >= 0) throw new Refused(cut(name, uneven + 2, rows[uneven]!.length, columns.length));
   const numeric = columns.filter((_, c) => {
     const cells = rows.map((row) => row[c]!).filter((cell) => cell !== "");
     return cells.length > 0 && cells.every((cell) => Number.isFinite(Number(cell)));
   });
-  if (numeric.length === 0) throw new TableRefused(another(name, columns));
+  if (numeric.length === 0) throw new Refused(another(name, columns));
   return { name, columns, rows, numeric: new Set(numeric) };
 }
 
@@ -53,14 +44,14 @@ export function cellOf({ columns }: Table, column: string): (row: readonly strin
 /** The values of a column, each once, in the order of their first row. */
 export const valuesOf = (table: Table, column: string): string[] => [...new Set(table.rows.map(cellOf(table, column)))];
 
-const some = (columns: readonly string[]): string => {
+const some = (columns: readonly string[], between: string): string => {
   const shown = columns.slice(0, 5).map((column) => (column.length > 20 ? `${column.slice(0, 20)}…` : column));
-  return shown.join(", ") + (columns.length > 5 ? ", …" : "");
+  return shown.join(between) + (columns.length > 5 ? `${between}…` : "");
 };
 
 const another = (name: string, columns: readonly string[]): Phrase => ({
-  en: `${name} is not a result of moge: it needs a column “variant” and numbers, and has ${some(columns)}. docs/columns.md lists the files. What was open stays.`,
-  zh: `${name} 不是 moge 的结果：应有 “variant” 列和数值列，而它的列是 ${some(columns)}。文件说明见 docs/columns.md。原有内容保留。`,
+  en: `${name} is not a result of moge: it needs a column “variant” and numbers, and has ${some(columns, ", ")}. docs/columns.md lists the files. What was open stays.`,
+  zh: `${name} 不是 moge 的结果：应有 “variant” 列和数值列，而它的列是 ${some(columns, "、")}。文件说明见 docs/columns.md。原有内容保留。`,
 });
 
 const empty = (name: string): Phrase => ({

@@ -9,6 +9,7 @@ import { journeyKnobs, LAST_STEP, MOST_WORDS } from "../knobs/journey.ts";
 import { say } from "../language.ts";
 import { announce } from "../messages.ts";
 import type { Phrase } from "../phrase.ts";
+import { Formula, Numbers, Popover } from "../popover.tsx";
 import type { Scene } from "../scene.ts";
 import { isHidden, turn, values } from "../state.ts";
 
@@ -51,13 +52,19 @@ const reference = computed(() => {
 function View() {
   const { step } = values.value;
   return (
-    <div class="journey">
-      <Sentence />
-      <RouterChoice />
-      <Stepper />
-      <Explanation />
-      <JourneyPicture journey={travelled.value} step={step} reference={reference.value} />
-      {step >= 3 && reference.value.size > 0 ? <p class="note">{say(words.reference)}</p> : null}
+    <div class="with-controls">
+      {isHidden("controls") ? null : (
+        <div class="controls">
+          <Sentence />
+          <RouterChoice />
+        </div>
+      )}
+      <div class="journey">
+        <Stepper />
+        <Explanation />
+        <JourneyPicture journey={travelled.value} step={step} reference={reference.value} />
+        {step >= 3 && reference.value.size > 0 ? <p class="note">{say(words.reference)}</p> : null}
+      </div>
     </div>
   );
 }
@@ -110,6 +117,9 @@ function Stepper() {
       <button type="button" disabled={step === 0} onClick={() => go(step - 1)}>
         {say(words.back)}
       </button>
+      <button type="button" class="primary" disabled={step === LAST_STEP} onClick={() => go(step + 1)}>
+        {say(words.next)}
+      </button>
       <ol>
         {steps.map(({ title }, i) => (
           <li key={title.en}>
@@ -124,9 +134,6 @@ function Stepper() {
           </li>
         ))}
       </ol>
-      <button type="button" class="primary" disabled={step === LAST_STEP} onClick={() => go(step + 1)}>
-        {say(words.next)}
-      </button>
     </nav>
   );
 }
@@ -143,20 +150,22 @@ function go(step: number): void {
 const word = (): string => sentence.value.words[token.value]!;
 
 function Explanation() {
-  const { title, text, formula, numbers } = steps[values.value.step]!;
+  const { title, text, formula, numbers, working = numbers } = steps[values.value.step]!;
+  const journey = travelled.value;
+  const content = () => <Formula title={say(title)} formula={formula(journey)} numbers={working(journey)} />;
   return (
     <section class="explanation" aria-labelledby="step-title">
       <div>
         <h2 id="step-title">{say(title)}</h2>
-        <p>{say(text(travelled.value, word()))}</p>
+        <p>{say(text(journey, word()))}</p>
       </div>
       <div class="derivation">
-        <p class="formula">{formula}</p>
-        {numbers(travelled.value).map((line) => (
-          <p class="formula numbers" key={line}>
-            {line}
-          </p>
-        ))}
+        <p class="formula">
+          <Popover content={content} width={36}>
+            {formula(journey)}
+          </Popover>
+        </p>
+        <Numbers lines={numbers(journey)} />
       </div>
     </section>
   );

@@ -1,10 +1,10 @@
 /** Two small models learn to read, side by side; they differ in their router alone. */
 import { useEffect } from "preact/hooks";
-import { WorkLegend } from "../batch/pictures.tsx";
 import { Controls } from "../controls/controls.tsx";
 import { say } from "../language.ts";
 import { tell } from "../messages.ts";
-import { type Phrase, same } from "../phrase.ts";
+import type { Phrase } from "../phrase.ts";
+import { phraseOf } from "../refused.ts";
 import type { Scene } from "../scene.ts";
 import { values } from "../state.ts";
 import { DomainCurves, ImbalanceCurves, LossCurves, TimeCurves, TimeParts } from "../training/curves.tsx";
@@ -38,7 +38,7 @@ function View() {
     try {
       reset(settings);
     } catch (error) {
-      tell([same((error as Error).message)]);
+      tell([phraseOf(error)]);
     }
   }, []);
   return (
@@ -75,7 +75,6 @@ function Pictures({ session: current }: { readonly session: Session }) {
         <ImbalanceCurves {...over} />
         <TimeCurves {...over} />
       </div>
-      <WorkLegend />
       <TimeParts models={models} />
       <div class="side-by-side">
         {models.map((model) => (

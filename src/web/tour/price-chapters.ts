@@ -148,30 +148,30 @@ export const priceChapters: readonly Chapter[] = [
     title: { en: "Reading the paper's Figure 2", zh: "读懂论文的图 2" },
     text: [
       {
-        en: "Figure 2(b) of the Pangu Pro MoE paper shows how the imbalance score of top-8 of 64 scatters over many batches, with MoGE as a single bar at 0. Its routers have no preference, and its batches have 16 tokens: the setting on the right of this text.",
-        zh: "Pangu Pro MoE 论文的图 2(b) 展示 64 选 8 的不均衡分数在许多批次上的分布，MoGE 是位于 0 的一根柱。其中的路由器没有偏好，批次只有 16 个词元：正是旁边的设置。",
+        en: "Figure 2(b) of the Pangu Pro MoE paper shows how the imbalance score of top-8 of 64 scatters over many batches, with MoGE as a single bar at 0. Its routers have no preference, and its batches have 16 tokens: as it is set here.",
+        zh: "Pangu Pro MoE 论文的图 2(b) 展示 64 选 8 的不均衡分数在许多批次上的分布，MoGE 是位于 0 的一根柱。其中的路由器没有偏好，批次只有 16 个词元：这里正是这样设置的。",
       },
       {
         en: "Change the seed for other batches: top-k scatters around 0.67, and is practically never 0.",
         zh: "换种子得到别的批次：top-k 在 0.67 上下分布，实际上从不为 0。",
       },
     ],
-    set: { scene: "batch", left: "topk", right: "moge", skew: 0, tokens: 16 },
+    set: { scene: "batch", left: "topk", right: "moge", skew: 0, tokens: 16, seed: 2 },
     knobs: ["seed", "tokens"],
     question: {
       ask: {
-        en: "A real step has thousands of tokens a device. What would the figure's mean be with 4,096 tokens?",
-        zh: "真实的一步中每台设备有数千词元。若有 4096 个词元，图中的平均值会是多少？",
+        en: "A training step has many more tokens. Where would top-k scatter with 1,024?",
+        zh: "训练的一步有多得多的词元。若有 1024 个，top-k 会在哪里分布？",
       },
       options: [
-        { en: "0.67 as before", zh: "仍是 0.67" },
-        { en: "about 0.3", zh: "约 0.3" },
-        { en: "about 0.04", zh: "约 0.04" },
+        { en: "around 0.67 as before", zh: "仍在 0.67 上下" },
+        { en: "around 0.34, half of it", zh: "0.34 上下，即一半" },
+        { en: "around 0.08, an eighth", zh: "0.08 上下，即八分之一" },
       ],
       answer: 2,
       reveal: {
-        en: "The figure is about small batches and chance, as in inference. In training what matters are trained preferences, which the figure does not have. The last part of this page trains some.",
-        zh: "该图讲的是小批次与偶然，如推理时那样。训练中重要的是学到的偏好，而图中没有偏好。本页的“训练”部分会训练出一些。",
+        en: "64 times the tokens, an eighth of the chance. So the figure is about small batches, as in inference. What matters in training are learned preferences, which its routers do not have; the next chapter trains some.",
+        zh: "词元数为 64 倍，偶然性为八分之一。所以该图讲的是小批次，如推理时那样。训练中重要的是学到的偏好，而图中的路由器没有偏好；下一章会训练出一些。",
       },
       show: { tokens: 1024 },
     },

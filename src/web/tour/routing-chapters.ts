@@ -71,8 +71,8 @@ export const routingChapters: readonly Chapter[] = [
       ],
       answer: 1,
       reveal: {
-        en: "The hottest device alone decides. That is why the imbalance score looks at the largest and the smallest load, not at a spread around the mean.",
-        zh: "只由最热的设备决定。所以不均衡分数看的是最大和最小负载，而不是围绕平均值的离散程度。",
+        en: "The hottest device alone decides. In this batch it has 1.8 times the mean at first, and computing takes 1.8 times as long as it could. That is why the imbalance score looks at the largest and the smallest load, not at a spread around the mean.",
+        zh: "只由最热的设备决定。这个批次中它起初是平均的 1.8 倍，计算时间也是应有的 1.8 倍。所以不均衡分数看的是最大和最小负载，而不是围绕平均值的离散程度。",
       },
     },
   },
@@ -84,7 +84,7 @@ export const routingChapters: readonly Chapter[] = [
         zh: "把偏好设为零：现在每个专家的可能性都相同。负载仍然不同，因为少量词元的抽取从来不会均匀。",
       },
     ],
-    set: { scene: "batch", left: "topk", right: "topk", skew: 0, tokens: 64 },
+    set: { scene: "batch", left: "topk", right: "topk", skew: 0, tokens: 64, seed: 4 },
     knobs: ["tokens", "seed"],
     question: {
       ask: {

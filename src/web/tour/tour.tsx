@@ -1,7 +1,7 @@
 /** The guided tour beside the scene: a chapter's text, its question, and the knobs it is about. */
 import { useState } from "preact/hooks";
+import { linkTo } from "../address.ts";
 import { Control } from "../controls/controls.tsx";
-import { hashOf } from "../hash.ts";
 import { say } from "../language.ts";
 import { announce } from "../messages.ts";
 import type { Phrase } from "../phrase.ts";
@@ -19,9 +19,9 @@ const words = {
   reveal: { en: "Show me", zh: "揭晓" },
   guess: { en: "Guess first.", zh: "先猜一猜。" },
   right: { en: "As you said.", zh: "正如你所说。" },
-  wrong: { en: "Not quite:", zh: "并非如此，答案是：" },
+  wrong: ({ en, zh }: Phrase): Phrase => ({ en: `Not quite: ${en}.`, zh: `并非如此，答案是：${zh}。` }),
   turn: { en: "To turn", zh: "可以调节" },
-} satisfies Record<string, Phrase>;
+} satisfies Record<string, Phrase | ((answer: Phrase) => Phrase)>;
 
 export function Tour() {
   const { chapter: number } = values.value;
@@ -55,7 +55,7 @@ function Invited({ chapter: { knobs } }: { readonly chapter: Chapter }) {
 }
 
 function Ways({ number }: { readonly number: number }) {
-  const to = (other: number) => hashOf(openedChapter(values.value, other));
+  const to = (other: number) => linkTo(openedChapter(values.value, other));
   return (
     <>
       <nav class="ways" aria-label={say(words.contents)}>
@@ -107,8 +107,7 @@ function Guess({ question: { ask, options, answer, reveal, show } }: { readonly 
       </fieldset>
       {isRevealed ? (
         <p class="revealed">
-          <strong>{guess === answer ? say(words.right) : `${say(words.wrong)} ${say(options[answer]!)}.`}</strong>{" "}
-          {say(reveal)}
+          <strong>{guess === answer ? say(words.right) : say(words.wrong(options[answer]!))}</strong> {say(reveal)}
         </p>
       ) : (
         <button type="button" disabled={guess === undefined} onClick={look}>

@@ -1,4 +1,5 @@
 /** A trainer in a worker of its own, as the page sees it. */
+import { Refused } from "../refused.ts";
 import type { Answers, Failure, OrderName, Orders } from "./protocol.ts";
 
 /**
@@ -25,7 +26,7 @@ export class Apprentice {
   constructor() {
     this.worker.addEventListener("message", ({ data }: MessageEvent<object | Failure>) => {
       const { resolve, reject } = this.waiting.shift()!;
-      if ("failure" in data) reject(new Error(data.failure));
+      if ("failure" in data) reject(new Refused(data.failure));
       else resolve(data as never);
     });
     this.worker.addEventListener("error", (event) => {

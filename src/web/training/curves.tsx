@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { mean } from "../../core/statistics.ts";
 import { loadMetrics } from "../../metrics/metrics.ts";
 import type { Step } from "../../simulate.ts";
+import { WorkLegend } from "../batch/pictures.tsx";
 import { Lines } from "../charts/lines.tsx";
 import { Panels } from "../charts/panels.tsx";
 import { Timeline } from "../charts/timeline.tsx";
@@ -142,6 +143,7 @@ export function TimeParts({ models }: Pick<CurveProps, "models">) {
         columns: [words.model, words.compute, words.wait, words.send].map(say),
         rows: rows.map(({ label, stretches }) => [label, ...stretches.map(({ from, to }) => (to - from).toFixed(3))]),
       })}
+      legend={<WorkLegend />}
       rows={rows}
       end={Math.max(...times.map(({ simulated }) => simulated.stepSeconds * 1e3))}
       unit={say(words.milliseconds)}

@@ -1,13 +1,13 @@
 /** Where both models are now, in a few figures; each opens to its formula with its numbers. */
 import { mean } from "../../core/statistics.ts";
 import { assignmentMetrics } from "../../metrics/assignment-metrics.ts";
-import type { MetricDescription } from "../../metrics/metric.ts";
 import { loadMetrics } from "../../metrics/metrics.ts";
 import type { LayerStep, Step } from "../../simulate.ts";
 import { figure } from "../charts/scale.ts";
+import { type Description, described, ofMetric, stepTime } from "../glossary.ts";
 import { say } from "../language.ts";
 import type { Phrase } from "../phrase.ts";
-import { Formula, Popover } from "../popover.tsx";
+import { Described, Popover } from "../popover.tsx";
 import { modelTitle } from "./models.ts";
 import type { Progress } from "./session.ts";
 
@@ -20,7 +20,7 @@ interface Now {
 
 interface Row {
   readonly title: Phrase;
-  readonly description: Pick<MetricDescription, "title" | "formula" | "source">;
+  readonly description: Description;
   readonly value: (now: Now) => number;
   readonly show: (value: number) => string;
   /** The formula with numbers. */
@@ -34,21 +34,28 @@ const milliseconds = (seconds: number) => `${(seconds * 1e3).toFixed(2)} ms`;
 const rows: readonly Row[] = [
   {
     title: { en: "Loss on held-out text", zh: "验证损失" },
-    description: {
-      title: "mean over the texts of the cross-entropy of the next byte",
-      formula: "−(1/n) Σ ln p(byte | bytes before), nats per byte",
-      source: "ln 256 = 5.55 knows nothing",
-    },
+    description: described(
+      {
+        title: "mean over the texts of the cross-entropy of the next byte",
+        formula: "−(1/n) Σ ln p(byte | bytes before), nats per byte",
+        source: "ln 256 = 5.55 knows nothing",
+      },
+      {
+        title: "预测下一个字节的交叉熵，对各文本取平均",
+        formula: "−(1/n) Σ ln p(字节 | 此前的字节)，奈特／字节",
+        source: "ln 256 = 5.55 表示一无所知",
+      },
+    ),
     value: ({ validated }) => validated?.validation?.lossNatsPerByte ?? Number.NaN,
     show: exact(3),
     numbers: ({ validated }) => {
       const losses = validated?.validation?.domains.map(({ lossNatsPerByte }) => lossNatsPerByte.toFixed(2)) ?? [];
-      return `(${losses.join(" + ")}) / ${losses.length}, step ${validated?.step}`;
+      return `(${losses.join(" + ")}) / ${losses.length}`;
     },
   },
   {
     title: { en: "Device imbalance", zh: "设备不均衡" },
-    description: loadMetrics["imbalance-score"],
+    description: ofMetric(loadMetrics["imbalance-score"], "imbalance-score"),
     value: ({ layer, step }) => loadMetrics["imbalance-score"].of(layer.deviceLoad, { tokens: step.tokens, topK: 0 }),
     show: exact(3),
     numbers: ({ layer: { deviceLoad }, step: { tokens } }) =>
@@ -56,26 +63,26 @@ const rows: readonly Row[] = [
   },
   {
     title: { en: "Hottest expert / mean", zh: "最热专家 / 平均" },
-    description: loadMetrics["max-over-mean"],
+    description: ofMetric(loadMetrics["max-over-mean"], "max-over-mean"),
     value: ({ layer, step }) => loadMetrics["max-over-mean"].of(layer.expertLoad, { tokens: step.tokens, topK: 0 }),
     show: exact(2),
-    numbers: ({ layer: { expertLoad } }) => `max ${max(expertLoad)} / mean ${figure(mean(expertLoad))}`,
+    numbers: ({ layer: { expertLoad } }) =>
+      `max ${max(expertLoad)} / (Σ ${figure(mean(expertLoad) * expertLoad.length)} / ${expertLoad.length})`,
   },
   {
     title: { en: "Fan-out, devices a token", zh: "扇出：每词元设备数" },
-    description: assignmentMetrics["fan-out"],
+    description: ofMetric(assignmentMetrics["fan-out"], "fan-out"),
     value: ({ layer }) => layer.metrics["fan-out"] ?? Number.NaN,
     show: exact(2),
     numbers: ({ layer, step }) =>
-      `${Math.round((layer.metrics["fan-out"] ?? Number.NaN) * step.tokens)} visits / T ${step.tokens} of D = ${layer.deviceLoad.length}`,
+      `${Math.round((layer.metrics["fan-out"] ?? Number.NaN) * step.tokens)} / T ${step.tokens}`,
   },
   {
     title: { en: "Step of the real layer, simulated", zh: "真实层的一步（模拟）" },
-    description: {
-      title: "one MoE layer of Pangu Pro MoE on eight Ascend 910B2, fed with these routers' choices",
-      formula: "compute of the mean device + wait for the hottest + dispatch and combine",
-      source: "src/cluster; routed experts alone, nothing overlaps",
-    },
+    description: stepTime(
+      "one MoE layer of Pangu Pro MoE on eight Ascend 910B2, fed with these routers' choices",
+      "八台 Ascend 910B2 上 Pangu Pro MoE 的一个 MoE 层，输入为这些路由器的选择",
+    ),
     value: ({ step }) => (step.simulated?.stepSeconds ?? Number.NaN) * 1e3,
     show: (value) => `${value.toFixed(2)} ms`,
     numbers: ({ step: { simulated } }) =>
@@ -118,9 +125,7 @@ function Cell({ row, now, model }: { readonly row: Row; readonly now: Now | unde
   return (
     <Popover
       label={`${say(row.title)}, ${model}: ${shown}`}
-      content={() => (
-        <Formula {...row.description} title={row.description.title} numbers={`${row.numbers(now)} = ${shown}`} />
-      )}
+      content={() => <Described {...row.description} numbers={`${row.numbers(now)} = ${shown}`} />}
     >
       {shown}
     </Popover>

@@ -1,6 +1,7 @@
 /** The reader's own text: files dropped on the page or chosen, held to the same rules as those of the command line. */
 import type { DroppedFile } from "../dropped.ts";
 import type { Phrase } from "../phrase.ts";
+import { Refused } from "../refused.ts";
 
 export interface OwnText {
   /** Of the domain. */
@@ -15,21 +16,11 @@ export interface OwnText {
 /** Reading is quick and training looks at little of it; a folder dropped by mistake is not read. */
 const LARGEST_BYTES = 16e6;
 
-/** Text that cannot be used, in words for the reader. */
-export class TextRefused extends Error {
-  override readonly name = "TextRefused";
-  readonly phrase: Phrase;
-  constructor(phrase: Phrase) {
-    super(phrase.en);
-    this.phrase = phrase;
-  }
-}
-
 /**
  * A domain for each file, and one for each folder: its files one after the other, by order of their paths, without hidden
  * and binary ones, as `moge run` reads it.
  * @param least bytes that training needs
- * @throws TextRefused
+ * @throws Refused
  */
 export async function readOwnTexts(files: readonly DroppedFile[], least: number): Promise<OwnText[]> {
   const parts = new Map<string, DroppedFile[]>();
@@ -42,7 +33,7 @@ export async function readOwnTexts(files: readonly DroppedFile[], least: number)
 
 async function readOwnText(name: string, files: readonly DroppedFile[], least: number): Promise<OwnText> {
   const size = files.reduce((sum, { file }) => sum + file.size, 0);
-  if (size > LARGEST_BYTES) throw new TextRefused(tooLarge(name, size));
+  if (size > LARGEST_BYTES) throw new Refused(tooLarge(name, size));
   const isFolder = files[0]!.path !== name;
   const isHidden = ({ path }: DroppedFile) =>
     isFolder &&
@@ -59,8 +50,8 @@ async function readOwnText(name: string, files: readonly DroppedFile[], least: n
     bytes.set(text, at);
     at += text.length;
   }
-  if (texts.length === 0) throw new TextRefused(binary(name));
-  if (bytes.length < least) throw new TextRefused(tooShort(name, bytes.length, least));
+  if (texts.length === 0) throw new Refused(binary(name));
+  if (bytes.length < least) throw new Refused(tooShort(name, bytes.length, least));
   const sha256 = await sha256Of(bytes);
   return { name, path: name, bytes, ...(sha256 !== undefined && { sha256 }) };
 }

@@ -5,6 +5,7 @@
 import type { RunConfig } from "../../config/schema.ts";
 import type { NamedText } from "../../data/text.ts";
 import type { Step } from "../../simulate.ts";
+import type { Phrase } from "../phrase.ts";
 import type { RoutedBytes } from "./trainer.ts";
 
 export interface Orders {
@@ -30,5 +31,5 @@ export type Order = { [Name in OrderName]: { readonly order: Name } & Orders[Nam
 
 /** What went wrong, in one line. */
 export interface Failure {
-  readonly failure: string;
+  readonly failure: Phrase;
 }

@@ -4,6 +4,8 @@
  */
 import { batch, signal } from "@preact/signals";
 import type { Step } from "../../simulate.ts";
+import type { Phrase } from "../phrase.ts";
+import { phraseOf } from "../refused.ts";
 import { isCalm } from "../screen.ts";
 import { Apprentice } from "./apprentice.ts";
 import { type Arm, armsOf, type Settings, textsOf } from "./settings.ts";
@@ -186,12 +188,12 @@ function finish(): void {
 }
 
 /** In one line. */
-export const failure = signal<string | undefined>(undefined);
+export const failure = signal<Phrase | undefined>(undefined);
 
 function fail(error: Error, own: number): void {
   if (own !== era) return;
   show();
-  failure.value = error.message;
+  failure.value = phraseOf(error);
   activity.value = "failed";
 }
 

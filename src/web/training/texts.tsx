@@ -6,10 +6,11 @@ import type { DroppedFile } from "../dropped.ts";
 import { say } from "../language.ts";
 import { announce, tell } from "../messages.ts";
 import type { Phrase } from "../phrase.ts";
+import { phraseOf } from "../refused.ts";
 import { turn, values } from "../state.ts";
-import { readOwnTexts, TextRefused } from "./own-text.ts";
+import { readOwnTexts } from "./own-text.ts";
 import { ownTexts } from "./own-texts.ts";
-import { builtIn, leastBytes, settingsOf } from "./settings.ts";
+import { type BuiltInText, builtIn, leastBytes, settingsOf } from "./settings.ts";
 
 const words = {
   texts: { en: "Texts", zh: "文本" },
@@ -23,6 +24,20 @@ const words = {
   },
   about: { en: "About the texts", zh: "关于这些文本" },
 } satisfies Record<string, Phrase>;
+
+/** Of the texts that the page carries; the English ones are the table's. */
+const chineseTitles: Readonly<Record<string, string>> = {
+  "moby-dick": "赫尔曼·梅尔维尔《白鲸》，第 1 至 42 章",
+  german: "TypeScript 编译器的德语消息",
+  russian: "TypeScript 编译器的俄语消息",
+  japanese: "TypeScript 编译器的日语消息",
+  chinese: "TypeScript 编译器的中文消息",
+  code: "zod 的源代码，src/v4/core",
+  arithmetic: "小整数的和、差、积",
+};
+
+const titleOf = (name: BuiltInText["name"]): string =>
+  say({ en: textDomains[name].title, zh: chineseTitles[name] ?? textDomains[name].title });
 
 export function Texts() {
   const [isReading, reading] = useState(false);
@@ -45,9 +60,7 @@ export function Texts() {
         zh: `已加入 ${names.join("，")}。重新开始后用于训练。`,
       });
     } catch (error) {
-      tell([
-        error instanceof TextRefused ? error.phrase : { en: (error as Error).message, zh: (error as Error).message },
-      ]);
+      tell([phraseOf(error)]);
     } finally {
       reading(false);
     }
@@ -56,7 +69,7 @@ export function Texts() {
     <fieldset class="texts" aria-busy={isReading}>
       <legend>{say(words.texts)}</legend>
       {builtIn.map(({ name }) => (
-        <label key={name} class="check" title={textDomains[name].title}>
+        <label key={name} class="check" title={titleOf(name)}>
           <input
             type="checkbox"
             checked={isIn(name)}
@@ -81,9 +94,7 @@ export function Texts() {
         <summary>{say(words.about)}</summary>
         <ul>
           {builtIn.map(({ name }) => (
-            <li
-              key={name}
-            >{`${name}: ${textDomains[name].title}. ${textDomains[name].licence}. ${textDomains[name].source}`}</li>
+            <li key={name}>{`${name}: ${titleOf(name)}. ${textDomains[name].licence}. ${textDomains[name].source}`}</li>
           ))}
         </ul>
       </details>

@@ -67,7 +67,7 @@ export function Transport({ settings }: { readonly settings: Settings }) {
         {state === "done" ? ` · ${say(words.done)}` : ""}
       </p>
       {isChanged ? <p class="hint">{say(words.changed)}</p> : null}
-      {state === "failed" ? <p class="cannot">{`${say(words.failed)} ${failure.value}`}</p> : null}
+      {state === "failed" ? <p class="cannot">{`${say(words.failed)} ${say(failure.value!)}`}</p> : null}
       <p class="home">
         {say(words.home)}
         <button type="button" class="link" onClick={() => save("page.yaml", yamlOf(current.settings))}>

@@ -1,6 +1,8 @@
 /** The page's worker: does what it is told, one order after the other. */
 import { kernels } from "packaged:training";
-import type { Answers, Order } from "./protocol.ts";
+import { DivergenceError } from "../../simulate.ts";
+import { type Phrase, same } from "../phrase.ts";
+import type { Answers, Failure, Order } from "./protocol.ts";
 import { Trainer } from "./trainer.ts";
 
 let trainer: Trainer | undefined;
@@ -24,13 +26,19 @@ function obey(order: Order): Answers[keyof Answers] {
   }
 }
 
+function failureOf(error: unknown): Phrase {
+  const { message } = error as Error;
+  if (!(error instanceof DivergenceError)) return same(message);
+  return { en: message, zh: `第 ${error.step} 步：${error.where} 中首次出现非有限的数` };
+}
+
 /** Listens, where this script runs as a worker. */
 export function work(): void {
   addEventListener("message", ({ data }: MessageEvent<Order>) => {
     try {
       postMessage(obey(data));
     } catch (error) {
-      postMessage({ failure: (error as Error).message });
+      postMessage({ failure: failureOf(error) } satisfies Failure);
     }
   });
 }
