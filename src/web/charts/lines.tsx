@@ -43,22 +43,27 @@ export function Lines({ lines, xTitle, yTitle, height = 240, xDomain, yDomain, .
       <>
         <LeftAxis scale={y} title={yTitle} left={left} right={right} />
         <BottomAxis scale={x} title={xTitle} y={height - margin.bottom} right={right} />
-        {lines.map((line, i) => (
-          <g key={line.label} class={`line ${line.series}`}>
-            {line.band ? <path class="band" d={bandOf(line, line.band, x, y)} /> : null}
-            <path class="stroke" d={pathOf(line, x, y)} />
-            {line.y.length === 0 ? null : (
-              <text class="mark" x={right + 6} y={labels[i]} dominant-baseline="middle">
-                {line.label}
-              </text>
-            )}
-          </g>
-        ))}
+        {firstOnTop(
+          lines.map((line, i) => (
+            <g key={line.label} class={`line ${line.series}`}>
+              {line.band ? <path class="band" d={bandOf(line, line.band, x, y)} /> : null}
+              <path class="stroke" d={pathOf(line, x, y)} />
+              {line.y.length === 0 ? null : (
+                <text class="mark" x={right + 6} y={labels[i]} dominant-baseline="middle">
+                  {line.label}
+                </text>
+              )}
+            </g>
+          )),
+        )}
       </>
     );
   };
   return <Chart {...chart} height={height} draw={draw} />;
 }
+
+/** In the order of drawing: the first line is dashed, and shows what it covers between its dashes. */
+export const firstOnTop = <Drawn,>(lines: readonly Drawn[]): Drawn[] => lines.toReversed();
 
 const lastOf = ({ y }: Series): number => Array.from(y).findLast(Number.isFinite) ?? 0;
 

@@ -1,7 +1,7 @@
 /** Small pictures of the same axes beside each other, one a subject: what differs between them is seen at once. */
 import { BottomAxis, LeftAxis, roomFor } from "./axes.tsx";
 import { Chart, type ChartProps } from "./chart.tsx";
-import { pathOf, type Series } from "./lines.tsx";
+import { firstOnTop, pathOf, type Series } from "./lines.tsx";
 import { extent, linear } from "./scale.ts";
 
 export interface Panel {
@@ -51,14 +51,16 @@ export function Panels({ panels, xTitle, yTitle, xDomain, ...chart }: PanelsProp
               <text class="subject" x={left} y={top - 8}>
                 {label}
               </text>
-              {own.map((line, l) => (
-                <g key={line.label} class={`line ${line.series}`}>
-                  <path class="stroke" d={pathOf(line, x, y)} />
-                  <text class="mark" x={right - (own.length - 1 - l) * 42} y={top - 8} text-anchor="end">
-                    {lastText(line)}
-                  </text>
-                </g>
-              ))}
+              {firstOnTop(
+                own.map((line, l) => (
+                  <g key={line.label} class={`line ${line.series}`}>
+                    <path class="stroke" d={pathOf(line, x, y)} />
+                    <text class="mark" x={right - (own.length - 1 - l) * 42} y={top - 8} text-anchor="end">
+                      {lastText(line)}
+                    </text>
+                  </g>
+                )),
+              )}
             </g>
           );
         })}
