@@ -5,26 +5,11 @@
  * It is a twin of src/routing/, operation for operation, so that the bits are those of the TypeScript, which all other
  * routers go through. What lies behind the rows is spoiled for up to 64 bytes.
  */
-import { exponentials } from "./doubles";
+import { below, below2, double, exponentials, setDouble } from "./doubles";
+import { expertAt, takeLargest } from "./largest";
 
 const DOUBLE: usize = 8;
 const ID: usize = 4;
-
-function double(base: usize, i: i32): f64 {
-  return load<f64>(base + ((<usize>i) << 3));
-}
-
-function setDouble(base: usize, i: i32, value: f64): void {
-  store<f64>(base + ((<usize>i) << 3), value);
-}
-
-function id(base: usize, i: i32): i32 {
-  return load<i32>(base + ((<usize>i) << 2));
-}
-
-function setId(base: usize, i: i32, value: i32): void {
-  store<i32>(base + ((<usize>i) << 2), value);
-}
 
 /** @param logits [tokens, N] @param scores [tokens, N] written, row by row: what spoils the next row comes before it */
 export function softmax(logits: usize, scores: usize, tokens: i32, experts: i32): void {
@@ -32,9 +17,7 @@ export function softmax(logits: usize, scores: usize, tokens: i32, experts: i32)
   for (let t: i32 = 0; t < tokens; t++, logits += row, scores += row) {
     const largest = f64x2.splat(largestOf(logits, experts));
     for (let i: usize = 0; i < row; i += 16) {
-      const x = v128.load(logits + i);
-      // Logits that are all −∞ are equal, where a difference would be no number.
-      v128.store(scores + i, v128.andnot(f64x2.sub(x, largest), f64x2.eq(x, largest)));
+      v128.store(scores + i, below2(v128.load(logits + i), largest));
     }
     exponentials(scores, experts);
     let sum: f64 = 0;
@@ -76,27 +59,8 @@ export function choose(
   const count = topK / groups;
   for (let t: i32 = 0; t < tokens; t++, ranked += <usize>experts * DOUBLE) {
     for (let from: i32 = 0; from < experts; from += size, chosen += <usize>count * ID) {
-      takeLargest(ranked, bias, from, from + size, count, chosen, best);
+      takeLargest<f64>(ranked, bias, from, from + size, count, chosen, best);
     }
-  }
-}
-
-function takeLargest(ranked: usize, bias: usize, from: i32, to: i32, count: i32, chosen: usize, best: usize): void {
-  let filled = 0;
-  let least: f64 = 0; // of `count` that are taken
-  for (let expert = from; expert < to; expert++) {
-    let value = double(ranked, expert);
-    if (bias != 0) value += double(bias, expert);
-    if (filled == count && !(value > least)) continue;
-    let slot = filled < count ? filled++ : count - 1;
-    while (slot > 0 && value > double(best, slot - 1)) {
-      setDouble(best, slot, double(best, slot - 1));
-      setId(chosen, slot, id(chosen, slot - 1));
-      slot--;
-    }
-    setDouble(best, slot, value);
-    setId(chosen, slot, expert);
-    least = double(best, count - 1);
   }
 }
 
@@ -117,10 +81,9 @@ export function weigh(
 ): void {
   for (let t: i32 = 0; t < tokens; t++) {
     let largest: f64 = -Infinity;
-    for (let j: i32 = 0; j < topK; j++) largest = max(largest, double(logits, id(chosen, j)));
+    for (let j: i32 = 0; j < topK; j++) largest = max(largest, double(logits, expertAt(chosen, j)));
     for (let j: i32 = 0; j < topK; j++) {
-      const logit = double(logits, id(chosen, j));
-      setDouble(weights, j, logit == largest ? 0 : logit - largest);
+      setDouble(weights, j, below(double(logits, expertAt(chosen, j)), largest));
     }
     exponentials(weights, topK);
     let sum: f64 = 0;

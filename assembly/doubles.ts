@@ -39,14 +39,31 @@ function term(index: usize): v128 {
   return v128.load64_splat(TERMS + (index << 3));
 }
 
+export function double(base: usize, i: i32): f64 {
+  return load<f64>(base + ((<usize>i) << 3));
+}
+
+export function setDouble(base: usize, i: i32, value: f64): void {
+  store<f64>(base + ((<usize>i) << 3), value);
+}
+
+/** How far a logit is below the largest. Logits that are all −∞ are equal, where a difference would be no number. */
+export function below(logit: f64, largest: f64): f64 {
+  return logit == largest ? 0 : logit - largest;
+}
+
+/** As `below`, of a pair. */
+export function below2(logits: v128, largest: v128): v128 {
+  return v128.andnot(f64x2.sub(logits, largest), f64x2.eq(logits, largest));
+}
+
 /** In place: e^x, element by element. @param x [count] f64 ≤ 0 or NaN; what is behind it is spoiled up to the next multiple of 8 */
 export function exponentials(x: usize, count: i32): void {
   for (; count > 0; count -= 8, x += 64) eightExponentials(x);
 }
 
 /**
- * e^(x − largest), which are in proportion to the softmax. Logits that are all −∞ are equal, where a difference would be
- * no number.
+ * e^(x − largest), which are in proportion to the softmax.
  * @param logits [count] f32
  * @param terms [count] f64 written, as `exponentials` does
  * @returns their sum, first to last
@@ -55,7 +72,7 @@ export function softmaxTerms(logits: usize, count: i32, terms: usize): f64 {
   const largest = f64x2.splat(largestOf(logits, count));
   for (let i: i32 = 0; i < count; i += 2) {
     const x = f64x2.promote_low_f32x4(loadLanes(logits + ((<usize>i) << 2), min(count - i, 2)));
-    v128.store(terms + ((<usize>i) << 3), v128.andnot(f64x2.sub(x, largest), f64x2.eq(x, largest)));
+    v128.store(terms + ((<usize>i) << 3), below2(x, largest));
   }
   exponentials(terms, count);
   let sum: f64 = 0;

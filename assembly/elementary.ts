@@ -9,13 +9,13 @@ import { loadLanes, multiplyAdd, storeLanes } from "./lanes";
 
 // Numbers lie in memory: V8 takes three instructions to make a vector of a constant where it is used, one to load it.
 const LARGEST = memory.data<f32>([88.0]);
-const SMALLEST = memory.data<f32>([-87.0]);
-const LOG2_E = memory.data<f32>([1.44269504088896341]);
+export const SMALLEST = memory.data<f32>([-87.0]);
+export const LOG2_E = memory.data<f32>([1.44269504088896341]);
 // ln 2 in two parts: the first has few enough bits that its products with n are exact.
 const LN2_HIGH = memory.data<f32>([0.693359375]);
 const LN2_LOW = memory.data<f32>([-2.1219444e-4]);
 /** 1.5 · 2^23: adding it leaves a float rounded to a whole number, and that number in the low bits. */
-const WHOLE = memory.data<f32>([12582912.0]);
+export const WHOLE = memory.data<f32>([12582912.0]);
 /** Its bits are the exponent field of 1. */
 const ONE = memory.data<f32>([1.0]);
 /** Of r^7 down to r^2. */
@@ -23,7 +23,7 @@ const TERMS = memory.data<f32>([
   1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1,
 ]);
 
-function spread(number: usize): v128 {
+export function spread(number: usize): v128 {
   return v128.load32_splat(number);
 }
 
@@ -36,18 +36,19 @@ function clamped(x: v128): v128 {
 }
 
 /** n + WHOLE */
-function whole(x: v128): v128 {
+export function whole(x: v128): v128 {
   return f32x4.add(f32x4.mul(x, spread(LOG2_E)), spread(WHOLE));
 }
 
-function rest(x: v128, whole: v128): v128 {
+/** r */
+export function rest(x: v128, whole: v128): v128 {
   const n = f32x4.sub(whole, spread(WHOLE));
   const high = f32x4.sub(x, f32x4.mul(n, spread(LN2_HIGH)));
   return f32x4.sub(high, f32x4.mul(n, spread(LN2_LOW)));
 }
 
 /** e^r */
-function series(r: v128): v128 {
+export function series(r: v128): v128 {
   let sum = horner(spread(TERMS), r, 1);
   sum = horner(sum, r, 2);
   sum = horner(sum, r, 3);

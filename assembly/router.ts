@@ -6,8 +6,9 @@
  * all other routers go through. Exponentials are taken eight at a time; nothing is blocked: a token's row stays in the
  * first-level cache from its scores to its weights.
  */
-import { exponentials, softmaxTerms } from "./doubles";
+import { below, double, exponentials, setDouble, softmaxTerms } from "./doubles";
 import { storeLanes } from "./lanes";
+import { expertAt, takeLargest } from "./largest";
 
 /** How gates are made; laid out by src/engine/wasm/router-kernel.ts, which writes these words in this order. */
 @unmanaged
@@ -32,16 +33,8 @@ function float(base: usize, i: i32): f64 {
   return <f64>load<f32>(base + ((<usize>i) << 2));
 }
 
-function double(base: usize, i: i32): f64 {
-  return load<f64>(base + ((<usize>i) << 3));
-}
-
 function setFloat(base: usize, i: i32, value: f64): void {
   store<f32>(base + ((<usize>i) << 2), <f32>value);
-}
-
-function setDouble(base: usize, i: i32, value: f64): void {
-  store<f64>(base + ((<usize>i) << 3), value);
 }
 
 /**
@@ -71,7 +64,7 @@ export function routeForward(
     else softmax(logits, scores, gate.experts, scratch);
     let taken = experts;
     for (let from: i32 = 0; from < gate.experts; from += size, taken += (<usize>count) << 2) {
-      takeLargest(bias == 0 ? logits : scores, bias, from, from + size, count, taken, scratch);
+      takeLargest<f32>(bias == 0 ? logits : scores, bias, from, from + size, count, taken, scratch);
     }
     weigh(gate, logits, scores, experts, weights, scratch);
     logits += row;
@@ -91,11 +84,6 @@ function softmax(logits: usize, scores: usize, experts: i32, terms: usize): void
   }
 }
 
-/** How far a logit is below the largest. Logits that are all −∞ are equal, where a difference would be no number. */
-function below(logit: f64, largest: f64): f64 {
-  return logit == largest ? 0 : logit - largest;
-}
-
 /** @param terms [N] f64 scratch */
 function sigmoids(logits: usize, scores: usize, experts: i32, terms: usize): void {
   for (let i: i32 = 0; i < experts; i++) setDouble(terms, i, -abs(float(logits, i)));
@@ -104,28 +92,6 @@ function sigmoids(logits: usize, scores: usize, experts: i32, terms: usize): voi
     const e = double(terms, i);
     setFloat(scores, i, (float(logits, i) >= 0 ? 1 : e) / (1 + e));
   }
-}
-
-/** The `count` best of [from, to), best first, equal ones by lower id. @param best [count] f64 scratch */
-function takeLargest(ranked: usize, bias: usize, from: i32, to: i32, count: i32, experts: usize, best: usize): void {
-  let filled = 0;
-  for (let expert = from; expert < to; expert++) {
-    let value = float(ranked, expert);
-    if (bias != 0) value += double(bias, expert);
-    if (filled == count && !(value > double(best, count - 1))) continue;
-    let slot = filled < count ? filled++ : count - 1;
-    while (slot > 0 && value > double(best, slot - 1)) {
-      setDouble(best, slot, double(best, slot - 1));
-      store<i32>(experts + ((<usize>slot) << 2), load<i32>(experts + ((<usize>(slot - 1)) << 2)));
-      slot--;
-    }
-    setDouble(best, slot, value);
-    store<i32>(experts + ((<usize>slot) << 2), expert);
-  }
-}
-
-function expertAt(experts: usize, slot: i32): i32 {
-  return load<i32>(experts + ((<usize>slot) << 2));
 }
 
 /** @param shares [K] f64 scratch */

@@ -3,37 +3,21 @@
  *
  * The softmax over all experts costs an exponential of every logit, most of a routing pass. Its sum needs less than
  * the weights themselves: 2^y is split at the nearest whole number, the fraction goes through a polynomial of degree 5
- * (relative error 7.5e-8, half the spacing of floats), and the whole number is added to the exponent. The
- * logits are taken relative to the largest first, so that the error of y, at most |y| · 2^-24, is small wherever the
- * exponential is not. Sums are made of blocks of 64, so that their error does not grow with the number of experts.
+ * (relative error 7.5e-8, half the spacing of floats), and the whole number is added to the exponent. The logits are
+ * taken relative to the largest first, so that the error of y, at most |y| · 2^-24, is small wherever the exponential is
+ * not. Sums are made of blocks of 64, so that their error does not grow with the number of experts.
  *
- * Numbers lie in memory, and every loop over exponentials has four chains that meet in one place: V8 takes three
- * instructions to make a vector of a constant, one to load it, and it interleaves what meets.
+ * Every loop over exponentials has four chains that meet in one place: V8 interleaves what meets.
  */
+import { LOG2_E, rest, SMALLEST, series, spread, WHOLE, whole } from "./elementary";
 import { loadLanes, storeLanes, sumLanes } from "./lanes";
 import { COUNTS, Job, LARGEST, SUMS, TOTALS } from "./routing-job";
 import { loadRow } from "./routing-select";
 
-const LOG2_E = memory.data<f32>([1.44269504088896341]);
-/** Added and taken away again, it leaves the nearest whole number, which then stands in its low bits too. */
-const ROUNDER = memory.data<f32>([12582912.0]); // 1.5 · 2^23
 /** Least exponent of a normal number. */
 const LEAST = memory.data<f32>([-126.0]);
-/** 2^f for |f| ≤ 1/2: of f^0 up to f^5. */
-const POWER_OF_2 = memory.data<f32>([1.0000001, 0.69314694, 0.2402212, 0.05550713, 0.009675541, 0.001327647]);
-// ln 2 in two parts: the first has few enough bits that its products with whole numbers are exact.
-const LN2_HIGH = memory.data<f32>([0.693359375]);
-const LN2_LOW = memory.data<f32>([-2.1219444e-4]);
-/** Exponentials of less are no normal numbers; they count as 0. */
-const SMALLEST = memory.data<f32>([-87.0]);
-/** e^r for |r| ≤ ln 2 / 2: of r^0 up to r^7 (Cephes, as in elementary.ts). */
-const POWER_OF_E = memory.data<f32>([
-  1.0, 1.0, 5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.98756915e-4,
-]);
-
-function spread(numbers: usize, index: usize = 0): v128 {
-  return v128.load32_splat(numbers + (index << 2));
-}
+/** 2^f for |f| ≤ 1/2: of f^5 down to f^0. */
+const POWER = memory.data<f32>([0.001327647, 0.009675541, 0.05550713, 0.2402212, 0.69314694, 1.0000001]);
 
 /**
  * Turns the logits of the chosen experts, which lie where the weights belong, into the weights.
@@ -57,7 +41,7 @@ export function weigh(job: Job, first: i32, live: i32, largest: v128, scratch: u
 }
 
 /**
- * y = e^(x − most) of each row; 0 below `SMALLEST`. As `exp4`, with 2^n added to the exponent.
+ * y = e^(x − most) of each row; 0 below `SMALLEST`, where it is no normal number.
  * @param x,y [live, width], y may be x @param most [live]
  */
 function exponentials(x: usize, y: usize, width: i32, live: i32, most: usize): void {
@@ -85,16 +69,9 @@ function exponentials(x: usize, y: usize, width: i32, live: i32, most: usize): v
 
 /** e^x for x ≤ 0 */
 function exponential(x: v128): v128 {
-  const whole = f32x4.add(f32x4.mul(x, spread(LOG2_E)), spread(ROUNDER));
-  const n = f32x4.sub(whole, spread(ROUNDER));
-  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(n, spread(LN2_HIGH))), f32x4.mul(n, spread(LN2_LOW)));
-  let power = f32x4.add(f32x4.mul(spread(POWER_OF_E, 7), r), spread(POWER_OF_E, 6));
-  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 5));
-  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 4));
-  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 3));
-  power = f32x4.add(f32x4.mul(power, r), spread(POWER_OF_E, 2));
-  power = f32x4.add(f32x4.add(f32x4.mul(power, f32x4.mul(r, r)), r), spread(POWER_OF_E, 0));
-  return v128.and(i32x4.add(power, i32x4.shl(whole, 23)), f32x4.ge(x, spread(SMALLEST)));
+  const n = whole(x);
+  const value = i32x4.add(series(rest(x, n)), i32x4.shl(n, 23));
+  return v128.and(value, f32x4.ge(x, spread(SMALLEST)));
 }
 
 /** @param row [live, width] @param sums [live] */
@@ -146,14 +123,14 @@ function sumRows(row: usize, width: i32, live: i32, most: usize, sums: usize): v
 /** e^x for x ≤ 0, for sums; what is below 2^-126 becomes 2^-126. */
 function quickExp4(x: v128): v128 {
   const y = f32x4.pmax(spread(LEAST), f32x4.mul(x, spread(LOG2_E)));
-  const whole = f32x4.add(y, spread(ROUNDER));
-  const f = f32x4.sub(y, f32x4.sub(whole, spread(ROUNDER)));
-  let power = f32x4.add(f32x4.mul(spread(POWER_OF_2, 5), f), spread(POWER_OF_2, 4));
-  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 3));
-  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 2));
-  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 1));
-  power = f32x4.add(f32x4.mul(power, f), spread(POWER_OF_2, 0));
-  return i32x4.add(power, i32x4.shl(whole, 23));
+  const n = f32x4.add(y, spread(WHOLE));
+  const f = f32x4.sub(y, f32x4.sub(n, spread(WHOLE)));
+  let power = f32x4.add(f32x4.mul(spread(POWER), f), spread(POWER + 4));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER + 8));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER + 12));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER + 16));
+  power = f32x4.add(f32x4.mul(power, f), spread(POWER + 20));
+  return i32x4.add(power, i32x4.shl(n, 23));
 }
 
 /** Counts chosen experts. */

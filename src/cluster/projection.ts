@@ -58,7 +58,7 @@ interface ChosenExperts {
 }
 
 /** Who sends what to whom, each rank's tokens being picked one after another. @param pick the next token */
-export function trafficOf(
+export function projectedTraffic(
   { slots, experts: ids, none }: ChosenExperts,
   pick: () => number,
   { ranks, tokensPerRank, experts, deviceOf, dispatch }: ProjectionTarget,
@@ -114,7 +114,11 @@ export class TokenPool {
    */
   project(random: Pick<Random, "below">, target: ProjectionTarget): ProjectedTraffic {
     const pooled = this.pooledTokens();
-    return trafficOf({ slots: this.slots, experts: this.ring, none: NO_EXPERT_16 }, () => random.below(pooled), target);
+    return projectedTraffic(
+      { slots: this.slots, experts: this.ring, none: NO_EXPERT_16 },
+      () => random.below(pooled),
+      target,
+    );
   }
 
   save(): TokenPoolState {

@@ -1,6 +1,4 @@
 /** Opens a batch router: compiles the routing kernels, makes the memory and starts the worker threads. */
-import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
 import {
   BatchRouter,
   type BatchRouterPlan,
@@ -10,9 +8,8 @@ import {
 } from "../engine/batch-router.ts";
 import { Crew } from "../engine/wasm/crew.ts";
 import { type WasmMemory, type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
+import { defaultThreads, startThread } from "./threads.ts";
 import { readKernels } from "./wasm-kernels.ts";
-
-const MOST_THREADS = 8;
 
 export interface BatchThreadData {
   readonly plan: BatchRouterPlan;
@@ -27,29 +24,20 @@ export interface BatchThreadData {
  * @param threads absent: one a core
  * @throws RangeError if the kernels cannot route so (`batchRouterRefusal` tells), ModelTooLargeError above 4 GiB
  */
-export async function openBatchRouter(size: BatchRouterSize, threads = mostThreads()): Promise<BatchRouter> {
+export async function openBatchRouter(size: BatchRouterSize, threads = defaultThreads()): Promise<BatchRouter> {
   const plan = planBatchRouter(size, threads);
   const shared = threads > 1;
   const module = new webAssembly.Module(readKernels(`routing.${shared ? "shared" : "single"}.wasm`));
   const memory = new webAssembly.Memory({ initial: plan.pages, maximum: plan.pages, shared });
   const others = Array.from({ length: threads - 1 }, (_, i) => i + 1);
-  await Promise.all(others.map((index) => startThread({ plan, module, memory, index })));
+  await Promise.all(others.map((index) => joined({ plan, module, memory, index })));
   const crew = new Crew(memory.buffer, 0, threads);
   return new BatchRouter(plan, memory.buffer, new BatchRouterThread(plan, module, memory, crew), crew);
 }
 
-const mostThreads = () => Math.min(availableParallelism(), MOST_THREADS);
-
-/** Run from source: a worker does not inherit the loader of TypeScript, so it registers its own. */
-const SOURCE_ENTRY = `
-  const entry = ${JSON.stringify(new URL("./batch-thread.ts", import.meta.url).href)};
-  import("tsx/esm/api").then(({ register }) => register()).then(() => import(entry));`;
-
 /** Resolves when the thread waits for commands. It does not keep the process alive. */
-function startThread(data: BatchThreadData): Promise<void> {
-  const worker = import.meta.url.endsWith(".ts")
-    ? new Worker(SOURCE_ENTRY, { eval: true, workerData: data })
-    : new Worker(new URL("./batch-thread.js", import.meta.url), { workerData: data, execArgv: [] });
+function joined(data: BatchThreadData): Promise<void> {
+  const worker = startThread("batch-thread", { workerData: data });
   return new Promise((resolve, reject) => {
     worker.once("message", () => {
       worker.unref();

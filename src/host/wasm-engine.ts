@@ -1,6 +1,5 @@
 /** Opens the wasm engine: picks the kernels, makes the memory, and starts the worker threads. */
 import { once } from "node:events";
-import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import type { Worker } from "node:worker_threads";
 import type { RunConfig } from "../config/schema.ts";
@@ -11,12 +10,11 @@ import { planModel } from "../engine/wasm/plan.ts";
 import { Profile } from "../engine/wasm/profile.ts";
 import { WasmEngine } from "../engine/wasm/wasm-engine.ts";
 import { type WasmMemory, type WasmModule, webAssembly } from "../engine/wasm/webassembly.ts";
+import { defaultThreads } from "./threads.ts";
 import { readKernels } from "./wasm-kernels.ts";
 import { joined, startThreads } from "./wasm-threads.ts";
 
-const MOST_THREADS = 8;
-
-const threadsOf = ({ engine }: RunConfig): number => engine.threads || Math.min(availableParallelism(), MOST_THREADS);
+const threadsOf = ({ engine }: RunConfig): number => engine.threads || defaultThreads();
 
 /** @throws ModelTooLargeError */
 export function assertFits(config: RunConfig): void {

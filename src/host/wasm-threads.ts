@@ -2,13 +2,9 @@
  * Worker threads of the wasm engine. A thread takes as long to come up as the data to be read, so it can be started
  * before there is an engine for it to join.
  */
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
+import { startThread } from "./threads.ts";
 import type { ThreadData } from "./wasm-thread.ts";
-
-/** Run from source: a worker does not inherit the loader of TypeScript, so it registers its own. */
-const SOURCE_ENTRY = `
-  const entry = ${JSON.stringify(new URL("./wasm-thread.ts", import.meta.url).href)};
-  import("tsx/esm/api").then(({ register }) => register()).then(() => import(entry));`;
 
 /** A thread makes little garbage; V8 would let it have 48 MB of it. */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
@@ -24,13 +20,11 @@ const idle: StartedThread[] = [];
 
 /** Sees to it that so many threads are idle. */
 export function startThreads(count: number): void {
-  while (idle.length < count) idle.push(startThread());
+  while (idle.length < count) idle.push(newThread());
 }
 
-function startThread(): StartedThread {
-  const worker = import.meta.url.endsWith(".ts")
-    ? new Worker(SOURCE_ENTRY, { eval: true })
-    : new Worker(new URL("./wasm-thread.js", import.meta.url), { execArgv: [], resourceLimits });
+function newThread(): StartedThread {
+  const worker = startThread("wasm-thread", { resourceLimits });
   worker.unref();
   const ended = new Promise<never>((_, reject) => {
     worker.once("error", reject);

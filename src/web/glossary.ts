@@ -72,7 +72,7 @@ const chineseMetrics = {
   "fan-out": {
     title: "扇出：一个词元的专家分布在多少台设备上",
     formula: "|{e 的设备 : e 被选中}| 对词元的平均",
-    source: "DeepSeek-V2（arXiv:2405.04434，2.2.1 节）限制的量；决定去重分发的传输量",
+    source: "DeepSeek-V2（arXiv:2405.04434，2.2.2 节）限制的量；决定去重分发的传输量",
   },
   "drop-rate": {
     title: "丢弃率",

@@ -42,7 +42,7 @@ export class TfjsEngine implements Engine {
     this.description = description;
     this.layout = parameterLayout(config);
     const size = parameterCount(this.layout);
-    this.parameters = new Float32Array(parameterCount(this.layout));
+    this.parameters = new Float32Array(size);
     for (const parameter of this.layout) drawParameter(this.parameters, parameter, seed);
     this.firstMoment = new Float32Array(size);
     this.secondMoment = new Float32Array(size);

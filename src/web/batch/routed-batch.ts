@@ -3,7 +3,7 @@ import type { BalanceSetting } from "../../balance/rules.ts";
 import type { BalanceShape } from "../../balance/statistic.ts";
 import { type LayerTime, priceMoeLayer } from "../../cluster/moe-layer.ts";
 import { clusterOf } from "../../cluster/presets.ts";
-import { trafficOf } from "../../cluster/projection.ts";
+import { projectedTraffic } from "../../cluster/projection.ts";
 import { balanceShape, routingSettings } from "../../config/router-settings.ts";
 import { type RunConfig, runSchema } from "../../config/schema.ts";
 import { deviceLoad } from "../../placement/device-load.ts";
@@ -124,13 +124,17 @@ function timeOf({ model, cluster, target }: RunConfig, assignment: Assignment, d
   const { devices } = cluster;
   const tokensPerRank = Math.ceil(assignment.tokens / devices);
   let next = 0;
-  const { expertLoad, vectors } = trafficOf({ ...assignment, none: NO_EXPERT }, () => next++ % assignment.tokens, {
-    ranks: devices,
-    tokensPerRank,
-    experts: model.experts,
-    deviceOf,
-    dispatch: target!.dispatch,
-  });
+  const { expertLoad, vectors } = projectedTraffic(
+    { ...assignment, none: NO_EXPERT },
+    () => next++ % assignment.tokens,
+    {
+      ranks: devices,
+      tokensPerRank,
+      experts: model.experts,
+      deviceOf,
+      dispatch: target!.dispatch,
+    },
+  );
   const factor = target!.tokensPerRank / tokensPerRank;
   const times = (values: Float64Array) => values.map((value) => value * factor);
   return priceMoeLayer(
