@@ -96,7 +96,7 @@ async function changes(page: Page, devtools: CDPSession, name: KnobName, count: 
 }
 
 async function frameTable(browser: Browser, quick: boolean): Promise<BenchTable> {
-  const { page } = await visit(browser, addressOf(wholePage, SIZES));
+  const page = await visit(browser, addressOf(wholePage, SIZES));
   const devtools = await page.context().newCDPSession(page);
   await devtools.send("Performance.enable");
   const rows: (string | number)[][] = [];
@@ -188,7 +188,7 @@ async function trainingAlone(browser: Browser, steps: number): Promise<{ alone: 
 
 /** Steps a second that the page gives while it draws, each of both models. */
 async function trainingSeen(browser: Browser, steps: number): Promise<number> {
-  const { page } = await visit(browser, addressOf(wholePage, "scene=training"));
+  const page = await visit(browser, addressOf(wholePage, "scene=training"));
   const done = (count: number) =>
     page.waitForFunction((wanted) => (document.querySelector("progress")?.value ?? 0) >= wanted, count);
   await page.getByRole("button", { name: "Train", exact: true }).click();

@@ -33,7 +33,7 @@ describe("the page in Chinese", function () {
   this.timeout(900_000);
   const desk = openDesk();
 
-  const open = async (hash: string): Promise<Page> => (await desk.open(`lang=zh&${hash}`)).page;
+  const open = (hash: string): Promise<Page> => desk.open(`lang=zh&${hash}`);
 
   async function expectChinese(page: Page, where: string): Promise<void> {
     expect((await textsOf(page)).filter(isEnglish), where).to.deep.equal([]);

@@ -37,7 +37,7 @@ describe("the page by keyboard alone", function () {
 
   for (const scene of ["journey", "batch", "training", "results", "journey&chapter=1"]) {
     it(`reaches every control, and shows where it is: ${scene}`, async () => {
-      const { page } = await desk.open(`scene=${scene}&lang=en`);
+      const page = await desk.open(`scene=${scene}&lang=en`);
       await shows(page, scene === "results" ? ".drop-zone" : "figure.chart svg");
       const controls = await controlsOf(page);
       expect(controls.length).to.be.above(8);
@@ -55,7 +55,7 @@ describe("the page by keyboard alone", function () {
   }
 
   it("opens the formula of each step, reads it and closes it", async () => {
-    const { page, complaints } = await desk.open("lang=en&step=1&router=moge");
+    const page = await desk.open("lang=en&step=1&router=moge");
     for (const title of ["Logits", "Scores", "Selection", "Dispatch", "Experts", "Combine"]) {
       await becomes(() => page.textContent("#step-title"), title);
       await page.locator(".derivation button").focus();
@@ -70,12 +70,12 @@ describe("the page by keyboard alone", function () {
       await button(page, "Next").focus();
       await page.keyboard.press("Enter");
     }
-    expect(complaints).to.deep.equal([]);
     await page.close();
   });
 
   it("walks from the opened page to training, and to a file of results", async () => {
-    const { page, complaints } = await desk.open("lang=en&steps=50");
+    const page = await desk.open("lang=en&steps=50");
+    const chooser = page.waitForEvent("filechooser"); // early: the browser must have heard of it when the key is pressed
     const tabTo = async (name: string) => {
       const text = () => page.evaluate(() => document.activeElement!.textContent);
       for (let i = 0; (await text()) !== name; i++) {
@@ -100,10 +100,9 @@ describe("the page by keyboard alone", function () {
     await page.keyboard.press("Enter");
     await shows(page, "h1", "Results");
     await page.getByLabel("choose files").focus();
-    const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
-    await chooser.setFiles(join(import.meta.dirname, "../../results/quickstart/steps.csv"));
+    await page.keyboard.press("Enter");
+    await (await chooser).setFiles(join(import.meta.dirname, "../../results/quickstart/steps.csv"));
     await shows(page, "#result svg .line");
-    expect(complaints).to.deep.equal([]);
     await page.close();
   });
 });

@@ -26,12 +26,6 @@ const slowdown = Number(process.env["MOGE_SLOWDOWN"] ?? 1);
 const LATEST_MILLISECONDS = 60_000;
 const BETWEEN_READS_MILLISECONDS = 50;
 
-export interface Visit {
-  readonly page: Page;
-  /** Errors of the console and of scripts, and requests that leave the page. */
-  readonly complaints: readonly string[];
-}
-
 export interface VisitOptions
   extends Pick<BrowserContextOptions, "colorScheme" | "reducedMotion" | "locale" | "acceptDownloads"> {
   readonly width?: number;
@@ -42,11 +36,19 @@ export interface VisitOptions
 export interface Desk {
   readonly browser: Browser;
   readonly folder: string;
+  /** Of all pages of the test; what is expected is taken out by it. */
+  readonly complaints: string[];
   /** The whole page. @param hash without its sign */
-  open(hash: string, options?: VisitOptions): Promise<Visit>;
+  open(hash: string, options?: VisitOptions): Promise<Page>;
 }
 
-/** To be called in a suite: opens what it gives before the suite's tests and clears it away after them. */
+/** Of all pages of a test: errors and warnings of the console, errors of scripts, and requests that leave the page. */
+const complaints: string[] = [];
+
+/**
+ * To be called in a suite: opens what it gives before the suite's tests and clears it away after them. A test in which a
+ * page complained fails.
+ */
 export function openDesk(): Desk {
   let browser: Browser | undefined;
   let folder: string | undefined;
@@ -57,6 +59,7 @@ export function openDesk(): Desk {
     folder = mkdtempSync(join(tmpdir(), "moge-browser-"));
     for (const path of [wholePage, smallPage]) expect(existsSync(path), `${path}: npm run build first`).to.equal(true);
   });
+  afterEach("no page has complained", () => expect(complaints.splice(0)).to.deep.equal([]));
   after(async () => {
     await browser?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
@@ -68,6 +71,7 @@ export function openDesk(): Desk {
     get folder() {
       return folder!;
     },
+    complaints,
     open(hash, options) {
       return visit(browser!, addressOf(wholePage, hash), options);
     },
@@ -78,7 +82,7 @@ export function openDesk(): Desk {
 export const addressOf = (path: string, hash: string): string => `${pathToFileURL(path).href}#${hash}`;
 
 /** Returns when the page says that it is ready. */
-export async function visit(browser: Browser, url: string, options: VisitOptions = {}): Promise<Visit> {
+export async function visit(browser: Browser, url: string, options: VisitOptions = {}): Promise<Page> {
   const { width = 1280, height = 900, ...rest } = options;
   const page = await browser.newPage({ locale: "en-GB", viewport: { width, height }, ...rest });
   page.setDefaultTimeout(LATEST_MILLISECONDS);
@@ -86,7 +90,6 @@ export async function visit(browser: Browser, url: string, options: VisitOptions
     const devtools = await page.context().newCDPSession(page);
     await devtools.send("Emulation.setCPUThrottlingRate", { rate: slowdown });
   }
-  const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
   page.on("request", (request) => {
@@ -95,7 +98,7 @@ export async function visit(browser: Browser, url: string, options: VisitOptions
   });
   await page.goto(url);
   await page.waitForSelector("html[data-ready]", { state: "attached" });
-  return { page, complaints };
+  return page;
 }
 
 /**

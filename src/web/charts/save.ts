@@ -83,7 +83,7 @@ function imageOf(canvas: HTMLCanvasElement, svg: SVGSVGElement): SVGElement {
   image.setAttribute("width", String(at.width / zoom));
   image.setAttribute("height", String(at.height / zoom));
   image.setAttribute("preserveAspectRatio", "none");
-  image.setAttribute("style", "image-rendering: pixelated");
+  image.setAttribute("image-rendering", "pixelated");
   image.setAttribute("href", canvas.toDataURL());
   return image;
 }
