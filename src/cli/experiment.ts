@@ -94,7 +94,12 @@ async function compute(
       import("node:fs"),
       import("../output/report/experiment-html.ts"),
     ]);
-  const directory = directories.claimRunDirectory(args.results, folderName(args), stringify(options), args.force);
+  const directory = directories.claimRunDirectory(
+    args.results,
+    folderName(args),
+    stringify(options),
+    args.force ? "anything" : "nothing",
+  );
   try {
     const tables = await experiment.run(options);
     const { page, table } = await computedPage({ experiment, figures }, args.quick, options, tables);

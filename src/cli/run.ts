@@ -58,7 +58,14 @@ export const runCommand: CommandModule<object, Arguments> = {
     const profiled = (...of: Parameters<typeof profileTable>) => profiles.push(profileTable(...of));
     try {
       const outcome = await run(
-        { resolved, results, force, page: true, formats: { parquet, tensorboard }, ...(profile && { profiled }) },
+        {
+          resolved,
+          results,
+          replaceable: force ? "anything" : "nothing",
+          page: true,
+          formats: { parquet, tensorboard },
+          ...(profile && { profiled }),
+        },
         progress,
         interruption.signal,
       );

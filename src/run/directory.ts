@@ -10,6 +10,9 @@ import { assertHeld, cannotWrite, type Lock, releaseLock, takeLock } from "./loc
 import { damageOf, isMarkedComplete, markComplete, sync } from "./manifest.ts";
 import { RunRefusedError } from "./refusal.ts";
 
+/** What may give way to a new result: no older one, one that is not whole, or any. */
+export type Replaceable = "nothing" | "damaged" | "anything";
+
 export interface RunDirectory {
   /** Where results grow. */
   readonly partial: string;
@@ -28,17 +31,23 @@ const CONFIG_FILE = "config.yaml";
 /**
  * Claims the directory of a run.
  * @param configText the resolved config; a partial run that holds the same is gone on with
- * @param force replace a complete result, or a partial one of another config
+ * @param replaceable a partial run of another config gives way where a complete one may
  * @throws RunRefusedError
  */
-export function claimRunDirectory(results: string, name: string, configText: string, force: boolean): RunDirectory {
+export function claimRunDirectory(
+  results: string,
+  name: string,
+  configText: string,
+  replaceable: Replaceable,
+): RunDirectory {
   const final = join(results, name);
   const partial = `${final}.partial`;
-  refuseIfComplete(final, force);
+  refuseIfComplete(final, mayReplace(final, replaceable));
   makeFolders(partial);
   const lock = takeLock(partial);
   try {
-    refuseIfComplete(final, force); // it may have become so while we waited
+    const force = mayReplace(final, replaceable);
+    refuseIfComplete(final, force); // it may have become so, or whole again, while we waited
     const before = join(partial, CONFIG_FILE);
     const resumes = existsSync(before) && readFileSync(before, "utf8") === configText;
     if (existsSync(before) && !resumes && !force) {
@@ -104,6 +113,10 @@ export function completeRunDirectory(directory: RunDirectory, version: string, s
 /** Whether a process completed the result and died before it could rename it. */
 export const isComplete = (directory: RunDirectory): boolean =>
   isMarkedComplete(directory.partial) && damageOf(directory.partial, "content") === undefined;
+
+const mayReplace = (final: string, replaceable: Replaceable): boolean =>
+  replaceable === "anything" ||
+  (replaceable === "damaged" && existsSync(final) && damageOf(final, "size") !== undefined);
 
 function refuseIfComplete(final: string, force: boolean): void {
   if (!existsSync(final) || force) return;

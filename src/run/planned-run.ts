@@ -56,7 +56,7 @@ export async function carryOut(
       {
         resolved: asResolved(config, originsOf(plan, planned)),
         results: runsFolder(directory),
-        force: force || damage !== undefined,
+        replaceable: force ? "anything" : "damaged",
         page: false,
         formats,
         ...(threads !== undefined && { threads }),

@@ -15,6 +15,7 @@ import {
   claimRunDirectory,
   completeRunDirectory,
   isComplete,
+  type Replaceable,
   type RunDirectory,
   releaseRunDirectory,
 } from "./directory.ts";
@@ -30,8 +31,8 @@ export interface RunRequest {
   readonly resolved: ResolvedConfig;
   /** Folder that holds the results of all runs. */
   readonly results: string;
-  /** Replace an existing result. */
-  readonly force: boolean;
+  /** Which existing result may be replaced. */
+  readonly replaceable: Replaceable;
   /** Figures and a summary page; the runs of a sweep do without. */
   readonly page: boolean;
   /** Besides CSV. */
@@ -64,9 +65,9 @@ export class RunFailedError extends Error {
  * @throws RunRefusedError, DataError before anything is written; RunFailedError when training diverges
  */
 export async function run(request: RunRequest, observer: RunObserver, signal: AbortSignal): Promise<RunOutcome> {
-  const { resolved, results, force } = request;
+  const { resolved, results, replaceable } = request;
   const sources = openEach(resolved.variants);
-  const directory = claimRunDirectory(results, resolved.file.name, stringify(resolved.file), force);
+  const directory = claimRunDirectory(results, resolved.file.name, stringify(resolved.file), replaceable);
   const stopSigns = keepAlive(directory.lock);
   try {
     if (isComplete(directory)) return complete(directory);

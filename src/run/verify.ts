@@ -32,7 +32,7 @@ export async function verifyRun(
       {
         resolved,
         results: again,
-        force: false,
+        replaceable: "nothing",
         page: files.includes("summary.md"),
         formats: {
           parquet: files.includes("steps.parquet"),

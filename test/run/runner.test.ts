@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { Replaceable } from "../../src/run/directory.ts";
 import { type RunObserver, run } from "../../src/run/runner.ts";
 import { tinyFile } from "../tiny-config.ts";
 
@@ -32,10 +33,15 @@ describe("a run on disk", () => {
   const start = (
     name: string,
     sets: string[] = [],
-    options: { force?: boolean; observer?: RunObserver; signal?: AbortSignal } = {},
+    options: { replaceable?: Replaceable; observer?: RunObserver; signal?: AbortSignal } = {},
   ) =>
     run(
-      { resolved: tinyFile(...sets), results: join(folder, name), force: options.force ?? false, page: true },
+      {
+        resolved: tinyFile(...sets),
+        results: join(folder, name),
+        replaceable: options.replaceable ?? "nothing",
+        page: true,
+      },
       options.observer ?? silent,
       options.signal ?? new AbortController().signal,
     );
@@ -55,7 +61,11 @@ describe("a run on disk", () => {
   let undisturbed: Record<string, string>;
   before(async () => {
     const apart = mkdtempSync(join(tmpdir(), "moge-run-"));
-    await run({ resolved: tinyFile(), results: apart, force: false, page: true }, silent, new AbortController().signal);
+    await run(
+      { resolved: tinyFile(), results: apart, replaceable: "nothing", page: true },
+      silent,
+      new AbortController().signal,
+    );
     undisturbed = bytesOf(join(apart, "tiny"));
     rmSync(apart, { recursive: true });
   });
@@ -160,7 +170,7 @@ describe("a run on disk", () => {
     const before = bytesOf(join(folder, "a", "tiny"));
     expect(await refusal(start("a", ["seed=2"]))).to.match(/already holds a result; pass --force/);
     expect(bytesOf(join(folder, "a", "tiny"))).to.deep.equal(before);
-    await start("a", ["seed=2"], { force: true });
+    await start("a", ["seed=2"], { replaceable: "anything" });
     expect(bytesOf(join(folder, "a", "tiny"))["steps.csv"]).to.not.equal(before["steps.csv"]);
   });
 

@@ -14,6 +14,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
 import { parseAllDocuments } from "yaml";
+import { carryOut } from "../../src/run/planned-run.ts";
+import { readPlan } from "../../src/run/sweep-plan.ts";
 import { skipAloud } from "../skip.ts";
 import { tinyText } from "../tiny-config.ts";
 import { torture } from "./torture.ts";
@@ -174,6 +176,38 @@ describe("moge sweep", () => {
     expect(readFileSync(join(runs(), partial!.replace(".partial", ""), "log.txt"), "utf8")).to.match(
       /going on from the checkpoint/,
     );
+  });
+
+  it("leaves a damaged run alone that another process mended in the meantime", async () => {
+    const small = sweepText.replace(/grid.*\n/, "").replace("seeds: 2", "seeds: 1");
+    writeFileSync(join(folder, "sweep.yaml"), small);
+    moge("sweep", "sweep.yaml");
+    const directory = join(folder, "results", "small");
+    const plan = readPlan(directory);
+    const planned = plan.runs[0]!;
+    const steps = join(runs(), planned.id, "steps.csv");
+    const whole = readFileSync(steps);
+    const before = bytesOfTree(directory);
+    const provenance = readFileSync(join(runs(), planned.id, "provenance.json"), "utf8");
+    truncateSync(steps, 100);
+    const heard: string[] = [];
+    const observer = {
+      notice(text: string) {
+        heard.push(text);
+        writeFileSync(steps, whole);
+      },
+      step: () => expect.fail("it trains"),
+    };
+    const result = await carryOut(
+      { directory, plan, planned },
+      { formats: {} },
+      observer,
+      new AbortController().signal,
+    );
+    expect(result).to.deep.equal({ kind: "done" });
+    expect(heard).to.have.length(1);
+    expect(bytesOfTree(directory)).to.deep.equal(before);
+    expect(readFileSync(join(runs(), planned.id, "provenance.json"), "utf8")).to.equal(provenance);
   });
 
   it("begins anew, and says so, where a checkpoint is corrupt", async () => {
