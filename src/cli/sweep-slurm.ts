@@ -65,7 +65,7 @@ function executorFor(relative: string, plan: SweepPlan, args: SlurmArguments): S
   });
 }
 
-/** Returns once nothing is queued any more. Slurm may be away for a while: what it has queued, it keeps. */
+/** Returns once nothing is queued any more, the report included, that nothing in the folder changes afterwards. Slurm may be away for a while: what it has queued, it keeps. */
 async function ended(executor: SlurmExecutor): Promise<void> {
   let told = "";
   const tell = (text: string) => {
@@ -74,8 +74,12 @@ async function ended(executor: SlurmExecutor): Promise<void> {
   };
   for (let pause = POLL_MILLISECONDS; ; pause = Math.min(pause * 1.2, MOST_POLL_MILLISECONDS)) {
     try {
-      const { states, reasons } = await executor.look();
-      if ([...states.values()].every((state) => state === "ended")) return;
+      const { states, reasons, collecting } = await executor.look();
+      if ([...states.values()].every((state) => state === "ended")) {
+        if (collecting === undefined) return;
+        if (collecting.state === "waiting")
+          tell(`the runs have ended; Slurm has still to start the job that writes the report (${collecting.reason})`);
+      }
       const held = [...reasons.keys()].find((reason) => /held/i.test(reason));
       if (held !== undefined)
         tell(`Slurm holds tasks back (${held}); scontrol release lets them go, --cancel drops them`);

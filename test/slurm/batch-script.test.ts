@@ -157,6 +157,23 @@ describe("what Slurm is given", function () {
     expect(asked("scancel"), "of the first job alone something is queued").to.equal("--quiet 7\n");
   });
 
+  it("is waited for until nothing of it changes any more, the report by its other job included", async () => {
+    writeFileSync(join(folder, "asked.queue"), "8|N/A|PENDING|Resources\n");
+    const args = ["sweep", "sweep.yaml", "--executor", "slurm", "--wait"];
+    const child = spawn(process.execPath, [program, ...args], { cwd: folder, env: environment });
+    const ended = end(child);
+    const said: string[] = [];
+    child.stderr.on("data", (text: Buffer) => said.push(text.toString()));
+    await until(() => /still to start the job that writes the report \(Resources\)/.test(said.join("")));
+    expect(existsSync(join(folder, "results", "queued", "runs.csv"))).to.equal(false);
+    writeFileSync(join(folder, "asked.queue"), "8|N/A|RUNNING|None\n");
+    await delay(3000); // it asks at least once in that time
+    expect(existsSync(join(folder, "results", "queued", "runs.csv"))).to.equal(false);
+    writeFileSync(join(folder, "asked.queue"), "");
+    expect(await ended, "no run was carried out").to.equal(3);
+    expect(existsSync(join(folder, "results", "queued", "runs.csv"))).to.equal(true);
+  });
+
   it("is refused where arrays are", () => {
     install("scontrol", 'echo "MaxArraySize = 0"');
     const { status, stderr } = moge("sweep", "sweep.yaml", "--executor", "slurm");

@@ -31,10 +31,26 @@ export interface SlurmOptions {
 
 interface Submission {
   readonly job: string;
+  /** Job that collects the results of the other; absent where Slurm refused it. */
+  readonly collector?: string;
   /** Slices of the whole plan, and the ids of the plan at that time. */
   readonly count: number;
   readonly indices: readonly number[];
   readonly ids: readonly string[];
+}
+
+export interface Queued {
+  readonly state: TaskState;
+  /** Why it waits, in Slurm's own words. */
+  readonly reason: string;
+}
+
+export interface Outlook {
+  readonly states: ReadonlyMap<string, TaskState>;
+  /** How many tasks wait for what. */
+  readonly reasons: ReadonlyMap<string, number>;
+  /** A job that is to write the report, or is at it. */
+  readonly collecting: Queued | undefined;
 }
 
 const MEGABYTE = 1_048_576;
@@ -90,10 +106,12 @@ export class SlurmExecutor implements Executor {
       ],
       this.#script(count),
     );
-    const job = answer.trim().split(";")[0]!;
+    const job = jobOf(answer);
     const before = readSubmissions(directory);
-    writeWhole(submissionsFile(directory), `${JSON.stringify([...before, { job, count, indices, ids }], null, 1)}\n`);
-    await slurm(
+    const note = (submission: Submission) =>
+      writeWhole(submissionsFile(directory), `${JSON.stringify([...before, submission], null, 1)}\n`);
+    note({ job, count, indices, ids });
+    const collector = await slurm(
       "sbatch",
       [
         "--parsable",
@@ -106,16 +124,18 @@ export class SlurmExecutor implements Executor {
       ],
       `#!/bin/bash\nexec ${this.#options.collect}\n`,
     );
+    note({ job, collector: jobOf(collector), count, indices, ids });
   }
 
   async status(): Promise<ReadonlyMap<string, TaskState>> {
     return (await this.look()).states;
   }
 
-  /** The state of each task, and how many wait for what, in Slurm's own words. @throws ExecutorError */
-  async look(): Promise<{ states: ReadonlyMap<string, TaskState>; reasons: ReadonlyMap<string, number> }> {
+  /** What Slurm still has of the sweep. @throws ExecutorError */
+  async look(): Promise<Outlook> {
     const submissions = readSubmissions(this.#options.directory);
-    const queue = await queueOf(submissions.map(({ job }) => job));
+    const collectors = submissions.flatMap(({ collector }) => collector ?? []);
+    const queue = await queueOf([...submissions.map(({ job }) => job), ...collectors]);
     const states = new Map<string, TaskState>();
     for (const { job, count, ids, indices } of submissions) {
       const submitted = new Set(indices);
@@ -125,11 +145,13 @@ export class SlurmExecutor implements Executor {
         if (state !== undefined && (states.get(id) ?? "ended") === "ended") states.set(id, state);
       });
     }
+    const collecting = collectors.flatMap((job) => queue.get(job) ?? []).at(0);
+    for (const job of collectors) queue.delete(job);
     const reasons = new Map<string, number>();
     for (const { state, reason } of queue.values()) {
       if (state === "waiting") reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
     }
-    return { states, reasons };
+    return { states, reasons, collecting };
   }
 
   /** Tasks that run save what they have: Slurm sends TERM, and KILL only after a while. */
@@ -190,6 +212,9 @@ async function mostSlices(): Promise<number> {
   return Math.min(MOST_SLICES, Number(size ?? MOST_SLICES));
 }
 
+/** sbatch --parsable says "job" or "job;cluster". */
+const jobOf = (answer: string): string => answer.trim().split(";")[0]!;
+
 const submissionsFile = (directory: string) => join(directory, "slurm", "submissions.json");
 
 /** Whether anything of a sweep was ever handed to Slurm. */
@@ -218,13 +243,7 @@ export function ranges(indices: readonly number[]): string {
   return parts.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
 }
 
-interface Queued {
-  readonly state: TaskState;
-  /** Why it waits. */
-  readonly reason: string;
-}
-
-/** "job_index" → what the queue says, of the tasks that it still has; what it has forgotten has ended. */
+/** "job_index", or "job" of one that is no array → what the queue says; what it has forgotten has ended. */
 async function queueOf(jobs: readonly string[]): Promise<Map<string, Queued>> {
   if (jobs.length === 0) return new Map();
   let listing: string;
@@ -240,7 +259,8 @@ async function queueOf(jobs: readonly string[]): Promise<Map<string, Queued>> {
       const [job, index, state = "", reason = ""] = line.split("|");
       const waits = /^(PENDING|REQUEUED|REQUEUE_|CONFIGURING|SUSPENDED|SPECIAL_EXIT)/.test(state);
       const runs = /^(RUNNING|COMPLETING|STAGE_OUT|SIGNALING|STOPPED)/.test(state);
-      return waits || runs ? [[`${job}_${index}`, { state: waits ? "waiting" : "running", reason }] as const] : [];
+      const task = index === "N/A" ? job! : `${job}_${index}`;
+      return waits || runs ? [[task, { state: waits ? "waiting" : "running", reason }] as const] : [];
     }),
   );
 }
