@@ -102,7 +102,7 @@ export async function compare(name: string, size: Size, peer: Peer | undefined, 
     }
     const key = ({ name: who, threads }: Contender) => `${who} ${threads}`;
     const times = await interleaved(
-      quick ? 1 : 5,
+      quick ? 1 : 9,
       Object.fromEntries(contenders.map((contender) => [key(contender), contender.step])),
     );
     const timed = contenders.map((contender) => ({ ...contender, time: times[key(contender)]! }));

@@ -88,23 +88,24 @@ type CellsProps = Pick<MatrixProps, "columns" | "rows" | "series" | "fill"> & {
 
 function Cells({ columns, rows, series, fill, style }: CellsProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const sheet = useRef<ImageData | undefined>(undefined); // memory of a picture, used again for the next
+  const memory = useRef(new Uint32Array(0)); // of the largest picture so far, used again for the next
   // Before the frame is shown, so that the cells never lag behind the rest of the page.
   useLayoutEffect(() => {
-    const { width, height } = sheet.current ?? {};
-    if (width !== columns || height !== rows) sheet.current = new ImageData(columns, rows);
-    paint(canvas.current!, sheet.current!, fill, colourOf(canvas.current!, `${series} ${theme.value}`));
+    const cells = columns * rows;
+    if (memory.current.length < cells) memory.current = new Uint32Array(cells);
+    const pixels = memory.current.subarray(0, cells);
+    paint(canvas.current!, pixels, fill, colourOf(canvas.current!, `${series} ${theme.value}`));
   });
   return <canvas ref={canvas} class={`cells ${series}`} width={columns} height={rows} style={style} />;
 }
 
-function paint(canvas: HTMLCanvasElement, image: ImageData, fill: MatrixProps["fill"], colour: number): void {
-  const { data } = image;
-  new Uint32Array(data.buffer).fill(colour);
+function paint(canvas: HTMLCanvasElement, pixels: Uint32Array<ArrayBuffer>, fill: MatrixProps["fill"], colour: number) {
+  pixels.fill(colour);
+  const bytes = new Uint8ClampedArray(pixels.buffer, 0, pixels.byteLength);
   fill((cell, strength) => {
-    data[4 * cell + 3] = strength;
+    bytes[4 * cell + 3] = strength;
   });
-  canvas.getContext("2d")!.putImageData(image, 0, 0);
+  canvas.getContext("2d")!.putImageData(new ImageData(bytes, canvas.width, canvas.height), 0, 0);
 }
 
 /** Colours by series and light: to ask the browser costs a whole pass over the style. */
