@@ -6,7 +6,7 @@
  * most of what causality masks; between a query and the end of its block the probabilities are zeros, further
  * right they are never written and never read. The products are those of gemm.ts.
  */
-import { exponentials } from "./elementary";
+import { inverseExponentials } from "./elementary";
 import { gemm } from "./gemm";
 import { largestOf, loadLanes, storeLanes, sumLanes } from "./lanes";
 
@@ -132,9 +132,9 @@ function softmaxRow(row: usize, seen: i32, keys: i32, scale: f32): void {
   const shift = f32x4.splat(largestOf(row, seen));
   let sums = f32x4.splat(0);
   for (let left = seen, i: usize = 0; left > 0; left -= 4, i += 16) {
-    storeLanes(row + i, f32x4.mul(f32x4.sub(loadLanes(row + i, left), shift), factor), left);
+    storeLanes(row + i, f32x4.mul(f32x4.sub(shift, loadLanes(row + i, left)), factor), left);
   }
-  exponentials(row, row, seen);
+  inverseExponentials(row, row, seen);
   for (let left = seen, i: usize = 0; left > 0; left -= 4, i += 16) {
     sums = f32x4.add(sums, loadLanes(row + i, left));
   }

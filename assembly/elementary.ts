@@ -70,16 +70,16 @@ export function exp4(x: v128): v128 {
 }
 
 /**
- * y = e^x, element by element; y may be x. Four vectors at a time, because one alone is a chain of thirty operations
+ * y = e^-x, element by element; y may be x. Four vectors at a time, because one alone is a chain of thirty operations
  * of which each waits for the last.
  * @param x,y [count]
  */
-export function exponentials(x: usize, y: usize, count: i32): void {
+export function inverseExponentials(x: usize, y: usize, count: i32): void {
   for (; count >= 16; count -= 16, x += 64, y += 64) {
-    const x0 = clamped(v128.load(x));
-    const x1 = clamped(v128.load(x, 16));
-    const x2 = clamped(v128.load(x, 32));
-    const x3 = clamped(v128.load(x, 48));
+    const x0 = clamped(f32x4.neg(v128.load(x)));
+    const x1 = clamped(f32x4.neg(v128.load(x, 16)));
+    const x2 = clamped(f32x4.neg(v128.load(x, 32)));
+    const x3 = clamped(f32x4.neg(v128.load(x, 48)));
     const n0 = whole(x0);
     const n1 = whole(x1);
     const n2 = whole(x2);
@@ -97,15 +97,7 @@ export function exponentials(x: usize, y: usize, count: i32): void {
     v128.store(y, scaled(e2, n2), 32);
     v128.store(y, scaled(e3, n3), 48);
   }
-  for (; count > 0; count -= 4, x += 16, y += 16) storeLanes(y, exp4(loadLanes(x, count)), count);
-}
-
-/** y = e^-x, element by element. @param x,y [count] */
-export function inverseExponentials(x: usize, y: usize, count: i32): void {
-  for (let left = count, i: usize = 0; left > 0; left -= 4, i += 16) {
-    storeLanes(y + i, f32x4.neg(loadLanes(x + i, left)), left);
-  }
-  exponentials(y, y, count);
+  for (; count > 0; count -= 4, x += 16, y += 16) storeLanes(y, exp4(f32x4.neg(loadLanes(x, count))), count);
 }
 
 /** 1 / (1 + e^-x) @param inverse e^-x */

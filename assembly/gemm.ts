@@ -8,17 +8,24 @@
  * ascending order, DEPTH terms at a time, whatever rows or columns a caller asks for: splitting a product among
  * threads by rows or columns of C does not change a bit.
  */
-import { TILE_ROWS, tileOfColumns, tileOfRows } from "./tiles"; // written by scripts/gemm-tiles.mjs
+import { panelOfColumns, panelOfRows, TILE_ROWS } from "./tiles"; // written by scripts/gemm-tiles.mjs
 
 const DEPTH: i32 = 256;
 const COLUMNS: i32 = 256;
 const BLOCK_ROWS: i32 = 60;
 const PANEL: i32 = 8;
 const PANEL_BYTES: usize = 32;
+/** Floats in a line of the cache. */
+const LINE: i32 = 16;
 
 /** How much scratch memory a call of `gemm` needs: the packed part of B, and one tile for the ragged edges of C. */
 export function scratchBytes(): i32 {
   return ((DEPTH * COLUMNS) << 2) + TILE_ROWS * i32(PANEL_BYTES);
+}
+
+/** Of a call's scratch memory, behind the packed part of B. */
+function spareTile(scratch: usize): usize {
+  return scratch + ((DEPTH * COLUMNS) << 2);
 }
 
 /**
@@ -46,9 +53,11 @@ export function gemm(
   if (rows == 0) return; // an expert that nobody chose: not even worth packing
   for (let j: i32 = 0; j < columns; j += COLUMNS) {
     const width = min(COLUMNS, columns - j);
+    if (accumulate) touch(at(c, j), cRow, rows, width, spareTile(scratch));
     for (let k: i32 = 0; k < depth; k += DEPTH) {
       const part = min(DEPTH, depth - k);
       pack(at(b, k * bRow + j * bColumn), bRow, bColumn, part, width, scratch);
+      if (aColumn != 1) touch(at(a, k * aColumn), aColumn, part, rows, spareTile(scratch));
       for (let i: i32 = 0; i < rows; i += BLOCK_ROWS) {
         const height = min(BLOCK_ROWS, rows - i);
         multiplyBlock(
@@ -66,6 +75,19 @@ export function gemm(
       }
     }
   }
+}
+
+/**
+ * Reads a matrix once in the order of memory, which the processor foresees, so that it is in the second-level cache when
+ * tiles read it in theirs: in columns, or a few numbers a row, which it does not foresee. WebAssembly has no prefetch.
+ * @param spare a vector that is written lest the compiler leave out the reading
+ */
+function touch(matrix: usize, row: i32, rows: i32, columns: i32, spare: usize): void {
+  let seen = i32x4.splat(0);
+  for (let i: i32 = 0; i < rows; i++, matrix += (<usize>row) << 2) {
+    for (let j: i32 = 0; j < columns; j += LINE) seen = v128.or(seen, v128.load32_zero(at(matrix, j)));
+  }
+  v128.store(spare, seen);
 }
 
 function at(base: usize, index: i32): usize {
@@ -127,7 +149,7 @@ function packElements(b: usize, bRow: i32, bColumn: i32, depth: i32, width: i32,
   }
 }
 
-/** A block of rows of A times the packed panels, tile by tile. Tiles narrower than a panel go by way of a spare tile. */
+/** A block of rows of A times the packed panels. Tiles narrower than a panel go by way of a spare tile. */
 function multiplyBlock(
   a: usize,
   aRow: i32,
@@ -140,26 +162,25 @@ function multiplyBlock(
   depth: i32,
   accumulate: bool,
 ): void {
-  const spare = packed + ((DEPTH * COLUMNS) << 2);
+  const spare = spareTile(packed);
   for (let j: i32 = 0; j < columns; j += PANEL) {
-    for (let i: i32 = 0; i < rows; i += TILE_ROWS) {
-      const height = min(TILE_ROWS, rows - i);
-      const width = min(PANEL, columns - j);
-      const tile = at(c, i * cRow + j);
-      if (width == PANEL) {
-        multiplyTile(height, at(a, i * aRow), aRow, aColumn, packed, depth, tile, (<usize>cRow) << 2, accumulate);
-      } else {
-        multiplyTile(height, at(a, i * aRow), aRow, aColumn, packed, depth, spare, PANEL_BYTES, false);
-        copyTile(spare, tile, cRow, height, width, accumulate);
+    const width = min(PANEL, columns - j);
+    if (width == PANEL) {
+      multiplyPanel(rows, a, aRow, aColumn, packed, depth, at(c, j), (<usize>cRow) << 2, accumulate);
+    } else {
+      for (let i: i32 = 0; i < rows; i += TILE_ROWS) {
+        const height = min(TILE_ROWS, rows - i);
+        multiplyPanel(height, at(a, i * aRow), aRow, aColumn, packed, depth, spare, PANEL_BYTES, false);
+        copyTile(spare, at(c, i * cRow + j), cRow, height, width, accumulate);
       }
     }
     packed += <usize>depth * PANEL_BYTES;
   }
 }
 
-/** `height` rows by 8 columns of C, as scripts/gemm-tiles.mjs writes the loops. */
-function multiplyTile(
-  height: i32,
+/** Rows by 8 columns of C, as scripts/gemm-tiles.mjs writes the loops. */
+function multiplyPanel(
+  rows: i32,
   a: usize,
   aRow: i32,
   aColumn: i32,
@@ -169,8 +190,8 @@ function multiplyTile(
   cStep: usize,
   accumulate: bool,
 ): void {
-  if (aColumn == 1) tileOfRows(height, a, (<usize>aRow) << 2, panel, depth, c, cStep, accumulate);
-  else tileOfColumns(height, a, (<usize>aColumn) << 2, panel, depth, c, cStep, accumulate);
+  if (aColumn == 1) panelOfRows(rows, a, (<usize>aRow) << 2, panel, depth, c, cStep, accumulate);
+  else panelOfColumns(rows, a, (<usize>aColumn) << 2, panel, depth, c, cStep, accumulate);
 }
 
 function copyTile(spare: usize, c: usize, cRow: i32, rows: i32, columns: i32, accumulate: bool): void {

@@ -5,7 +5,7 @@
 
 export { adamw, sumOfSquares } from "./adamw";
 export { attentionBackward, attentionForward } from "./attention";
-export { exponentials } from "./elementary";
+export { inverseExponentials } from "./elementary";
 export { embeddingBackward, embeddingForward, positionBackward } from "./embedding";
 export { gemm, scratchBytes } from "./gemm";
 export { crossEntropyBackward, crossEntropyForward } from "./loss";

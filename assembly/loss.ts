@@ -2,7 +2,7 @@
  * Softmax and cross-entropy over the vocabulary, row by row. The logarithm is left to the caller, who takes it in
  * doubles: loss = log(sum) − shifted, the two numbers that the forward pass leaves for each row.
  */
-import { exponentials } from "./elementary";
+import { inverseExponentials } from "./elementary";
 import { largestOf, loadLanes, storeLanes, sumLanes } from "./lanes";
 
 /**
@@ -19,9 +19,9 @@ export function crossEntropyForward(logits: usize, targets: usize, terms: usize,
     const shift = f32x4.splat(largest);
     let sums = f32x4.splat(0);
     for (let left = width, i: usize = 0; left > 0; left -= 4, i += 16) {
-      storeLanes(logits + i, f32x4.sub(loadLanes(logits + i, left), shift), left);
+      storeLanes(logits + i, f32x4.sub(shift, loadLanes(logits + i, left)), left);
     }
-    exponentials(logits, logits, width);
+    inverseExponentials(logits, logits, width);
     for (let left = width, i: usize = 0; left > 0; left -= 4, i += 16) {
       sums = f32x4.add(sums, loadLanes(logits + i, left));
     }

@@ -261,7 +261,7 @@ describe("moge sweep", () => {
   });
 
   it("ends with the bytes of an undisturbed sweep after 30 kills at random points", async function () {
-    this.timeout(240_000);
+    this.timeout(600_000);
     const { kills, differences } = await torture(30, 2);
     expect(differences).to.deep.equal([]);
     expect(kills.sweep + kills.worker + kills.all).to.equal(30);

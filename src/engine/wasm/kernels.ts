@@ -10,7 +10,7 @@ export const GEMM_SCRATCH_BYTES = 256 * 256 * 4 + 160;
 /** Documented at their definitions in assembly/. */
 export interface Kernels {
   scratchBytes(): number;
-  exponentials(x: Address, y: Address, count: number): void;
+  inverseExponentials(x: Address, y: Address, count: number): void;
   gemm(
     a: Address,
     aRow: number,
