@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { writeWhole } from "../host/whole-file.ts";
-import { assertHeld, cannotWrite, type Lock, releaseLock, takeLock } from "./lock.ts";
+import { assertHeld, cannotWrite, type Lock, releaseLock, takeLock, withdraw } from "./lock.ts";
 import { damageOf, isMarkedComplete, markComplete, sync } from "./manifest.ts";
 import { RunRefusedError } from "./refusal.ts";
 
@@ -44,7 +44,7 @@ export function claimRunDirectory(
   const partial = `${final}.partial`;
   refuseIfComplete(final, mayReplace(final, replaceable));
   makeFolders(partial);
-  const lock = takeLock(partial);
+  const lock = takeLock(partial, final);
   try {
     const force = mayReplace(final, replaceable);
     refuseIfComplete(final, force); // it may have become so, or whole again, while we waited
@@ -59,6 +59,7 @@ export function claimRunDirectory(
     return { partial, final, resumes, force, lock };
   } catch (error) {
     releaseLock(lock);
+    withdraw(final, lock.token);
     dropIfEmpty(partial);
     throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? cannotWrite(partial, error) : error;
   }

@@ -31,27 +31,53 @@ const SIGN_OF_LIFE_MILLISECONDS = 30_000;
 
 export const lockFile = (directory: string): string => join(directory, "lock");
 
-/** @throws RunRefusedError if another process holds it, or the directory cannot be written */
-export function takeLock(directory: string): Lock {
-  const path = lockFile(directory);
+/** Held while a dead process's lock is cleared away; by its name no result has it, though its holder be killed. */
+export const clearingFile = (directory: string): string => `${lockFile(directory)}.clearing.partial`;
+
+/**
+ * @param final what the directory is renamed to when its run is complete
+ * @throws RunRefusedError if another process holds the lock, or the directory cannot be written
+ */
+export function takeLock(directory: string, final: string): Lock {
   const token = randomUUID();
+  try {
+    return takeWith(directory, token);
+  } catch (error) {
+    withdraw(final, token);
+    throw error;
+  }
+}
+
+function takeWith(directory: string, token: string): Lock {
+  const path = lockFile(directory);
   if (createExclusive(path, token)) return { path, token };
   const holder = readHolder(path);
   if (holder !== undefined && isAlive(holder, path)) throw held(directory, holder);
   // One process at a time may clear a dead one's lock, or a second would clear the first one's new lock.
-  const clearing = `${path}.clearing`;
+  const clearing = clearingFile(directory);
   if (!createExclusive(clearing, token)) {
     const clearer = readHolder(clearing);
-    if (clearer === undefined || !isAlive(clearer, clearing)) rmSync(clearing, { force: true }); // for the next attempt
+    if (clearer !== undefined && !isAlive(clearer, clearing)) rmSync(clearing, { force: true }); // for the next attempt
     throw held(directory, clearer);
   }
   try {
     const still = readHolder(path);
-    if (still === undefined || !isAlive(still, path)) rmSync(path, { force: true });
+    if (still !== undefined && !isAlive(still, path)) rmSync(path, { force: true });
     if (!createExclusive(path, token)) throw held(directory, readHolder(path));
     return { path, token };
   } finally {
     rmSync(clearing, { force: true });
+  }
+}
+
+/**
+ * Takes back what a process that was refused has left in a complete result: a folder may be renamed between the moment
+ * in which the system finds it and that in which it makes a file there.
+ */
+export function withdraw(final: string, token: string): void {
+  for (const path of [lockFile(final), clearingFile(final)]) {
+    rmSync(filledFor(path, token), { force: true });
+    releaseLock({ path, token });
   }
 }
 
@@ -88,9 +114,12 @@ export function isLocked(directory: string): boolean {
 
 const isOurs = ({ pid, host }: Holder) => pid === process.pid && host === hostname();
 
-/** Creates a file with this process's name in it, at once with its content. @returns false if it is there already */
+/**
+ * Creates a file with this process's name in it, at once with its content.
+ * @returns false if it is there already, or the folder has just gone, for another process completed what is in it
+ */
 function createExclusive(path: string, token: string): boolean {
-  const filled = `${path}.${process.pid}.partial`;
+  const filled = filledFor(path, token);
   const { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: index, SLURM_RESTART_COUNT: restarts } = process.env;
   const holder: Holder = {
     pid: process.pid,
@@ -104,12 +133,15 @@ function createExclusive(path: string, token: string): boolean {
     linkSync(filled, path);
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    if (["EEXIST", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
     throw cannotWrite(path, error);
   } finally {
     rmSync(filled, { force: true });
   }
 }
+
+/** A lock file before it has its name. */
+const filledFor = (path: string, token: string): string => `${path}.${token}.partial`;
 
 function held(directory: string, holder: Holder | undefined): RunRefusedError {
   const by = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
@@ -119,19 +151,29 @@ function held(directory: string, holder: Holder | undefined): RunRefusedError {
   );
 }
 
+/** @returns undefined if there is no such file */
 function readHolder(path: string): Holder | undefined {
+  let text: string;
   try {
-    return JSON.parse(readFileSync(path, "utf8")) as Holder;
+    text = readFileSync(path, "utf8");
   } catch {
-    return undefined; // gone, or its writer died before it wrote
+    return undefined;
+  }
+  try {
+    return JSON.parse(text) as Holder;
+  } catch {
+    return NOBODY;
   }
 }
+
+/** Of a lock in which nothing can be read: the machine went down before it was on the disk. */
+const NOBODY: Holder = { pid: 0, host: hostname() };
 
 function isAlive({ pid, host, born, task, restarts = 0 }: Holder, path: string): boolean {
   const { SLURM_ARRAY_JOB_ID: job, SLURM_ARRAY_TASK_ID: index, SLURM_RESTART_COUNT: ours } = process.env;
   if (task !== undefined && task === `${job}_${index}` && Number(ours ?? 0) > restarts) return false; // Slurm restarted it as us
   if (host !== hostname()) return ageOf(path) < PATIENCE_MILLISECONDS;
-  if (pid === process.pid) return false;
+  if (pid === process.pid || pid === NOBODY.pid) return false;
   try {
     process.kill(pid, 0);
   } catch (error) {
