@@ -47,8 +47,9 @@ const MOST_SHOWN = 40;
 
 /** What Slurm knows, where the sweep was handed to it. */
 async function tellSlurm(directory: string): Promise<void> {
-  const { accountOf, SlurmExecutor, wasSubmitted } = await import("../host/executors/slurm.ts");
+  const { wasSubmitted } = await import("../host/executors/slurm-submissions.ts");
   if (!wasSubmitted(directory)) return;
+  const { accountOf, SlurmExecutor } = await import("../host/executors/slurm.ts");
   const { ExecutorError } = await import("../host/executors/executor.ts");
   try {
     const { states, reasons } = await SlurmExecutor.of(directory).look();

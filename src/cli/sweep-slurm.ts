@@ -3,7 +3,8 @@
 import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { ExecutorError } from "../host/executors/executor.ts";
-import { SlurmExecutor, wasSubmitted } from "../host/executors/slurm.ts";
+import { SlurmExecutor } from "../host/executors/slurm.ts";
+import { wasSubmitted } from "../host/executors/slurm-submissions.ts";
 import { dueRuns, tasksOf } from "../run/sweep.ts";
 import type { SweepPlan } from "../run/sweep-plan.ts";
 import { type RunStatus, sweepState } from "../run/sweep-state.ts";

@@ -1,5 +1,5 @@
 /** What is handed to Slurm, on machines without one: programs of its names note what they are asked. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "chai";
+import { writeWhole } from "../../src/host/whole-file.ts";
 import { bytesOfTree } from "../sweep/tree-bytes.ts";
 import { tinyText } from "../tiny-config.ts";
 
@@ -23,6 +24,7 @@ describe("what Slurm is given", function () {
   this.timeout(120_000);
   let folder: string;
   let environment: NodeJS.ProcessEnv;
+  const children: ChildProcess[] = [];
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "moge it's 5% "));
@@ -32,7 +34,7 @@ describe("what Slurm is given", function () {
       PATH: `${join(folder, "bin")}:${process.env["PATH"]}`,
       ASKED: join(folder, "asked"),
     };
-    install("squeue", 'cat "$ASKED.queue" 2>/dev/null; true');
+    install("squeue", 'echo >>"$ASKED.squeue"; cat "$ASKED.queue" 2>/dev/null; true');
     install("scancel", 'echo "$@" >>"$ASKED.scancel"');
     install("sacct", 'echo "sacct: error: Slurm accounting storage is disabled" >&2; exit 1');
     install(
@@ -46,7 +48,10 @@ describe("what Slurm is given", function () {
     writeFileSync(join(folder, "tiny.yaml"), tinyText);
     writeFileSync(join(folder, "sweep.yaml"), "name: queued\nbase: tiny.yaml\nseeds: 3\n");
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill("SIGKILL"); // of a test that failed
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
 
   function install(name: string, body: string): void {
     writeFileSync(join(folder, "bin", name), `#!/bin/sh\n${body}\n`);
@@ -62,14 +67,31 @@ describe("what Slurm is given", function () {
     const path = join(folder, `asked.${name}`);
     return existsSync(path) ? readFileSync(path, "utf8") : "";
   };
+  /** What squeue says from now on, whole to whoever is just reading it. */
+  const queue = (text: string) => writeWhole(join(folder, "asked.queue"), text);
+  const start = (program: string, args: readonly string[], options: SpawnOptions): ChildProcess => {
+    const child = spawn(program, args, options);
+    children.push(child);
+    return child;
+  };
+  const startMoge = (...args: string[]): ChildProcess =>
+    start(process.execPath, [program, ...args], { cwd: folder, env: environment, stdio: ["ignore", "ignore", "pipe"] });
   /** Carries a task out as Slurm would. */
   const task = (index: number): ChildProcess =>
-    spawn("bash", [join(folder, "asked.0.sh")], {
+    start("bash", [join(folder, "asked.0.sh")], {
       cwd: "/",
       env: { ...environment, SLURM_ARRAY_JOB_ID: "7", SLURM_ARRAY_TASK_ID: String(index) },
       stdio: "ignore",
     });
-  const end = (child: ChildProcess) => new Promise<number | null>((done) => child.on("exit", (code) => done(code)));
+  const end = (child: ChildProcess) => new Promise<number | null>((done) => child.on("close", (code) => done(code)));
+  /** As Slurm ends a task that it has queued again: once may be before the script waits for it. */
+  async function endByTerm(child: ChildProcess): Promise<number | null> {
+    const ended = end(child);
+    const timer = setInterval(() => child.kill("SIGTERM"), 100);
+    const code = await ended;
+    clearInterval(timer);
+    return code;
+  }
   const runs = (results = "results") => join(folder, results, "queued", "runs");
 
   it("is an array as large as it takes at most, with its signal a minute before the end, and one job that collects", () => {
@@ -99,33 +121,30 @@ describe("what Slurm is given", function () {
 
   it("has what was killed queued again, as often as retries allow", async () => {
     submit("--set", "training.steps=100000");
-    for (const count of [1, 2]) {
-      const child = task(0);
-      const ended = end(child);
-      process.kill(await pidAtWork(), "SIGKILL");
-      await until(() => count === 2 || asked("scontrol") === "requeue 7_0\n");
-      if (count === 1) child.kill("SIGTERM"); // as Slurm does then
-      expect(await ended).to.equal(137);
-    }
+    const first = task(0);
+    process.kill(await pidAtWork(), "SIGKILL");
+    await until(() => asked("scontrol") === "requeue 7_0\n");
+    expect(await endByTerm(first)).to.equal(137);
+    const ended = end(task(0));
+    process.kill(await pidAtWork(), "SIGKILL");
+    expect(await ended).to.equal(137);
     expect(asked("scontrol"), "once, not twice").to.equal("requeue 7_0\n");
   });
 
   it("saves on USR2 and has itself queued again; told to end, it saves and does not", async () => {
     submit("--set", "training.steps=100000", "--retries", "0");
-    for (const [signal, requeued] of [
-      ["SIGTERM", ""],
-      ["SIGUSR2", "requeue 7_0\n"],
-    ] as const) {
-      const child = task(0);
-      const ended = end(child);
-      const pid = await pidAtWork();
-      child.kill(signal);
-      if (signal === "SIGTERM") process.kill(pid, signal); // Slurm tells every process of the task
-      await until(() => !isAlive(pid));
-      await until(() => asked("scontrol") === requeued);
-      if (requeued !== "") child.kill("SIGTERM");
-      expect(await ended).to.equal(75);
-    }
+    const stopped = task(0);
+    const ended = end(stopped);
+    const pid = await pidAtWork();
+    stopped.kill("SIGTERM");
+    process.kill(pid, "SIGTERM"); // Slurm tells every process of the task
+    expect(await ended).to.equal(75);
+    expect(asked("scontrol")).to.equal("");
+    const late = task(0);
+    await pidAtWork();
+    late.kill("SIGUSR2");
+    await until(() => asked("scontrol") === "requeue 7_0\n");
+    expect(await endByTerm(late)).to.equal(75);
     const [partial] = readdirSync(runs());
     expect(readFileSync(join(runs(), partial!, "log.txt"), "utf8").match(/interrupted after step \d+/g)).to.have.length(
       2,
@@ -140,7 +159,7 @@ describe("what Slurm is given", function () {
 
   it("is told of by moge status: what runs, why others wait, and how tasks ended where accounts are kept", () => {
     submit();
-    writeFileSync(join(folder, "asked.queue"), "7|0|RUNNING|None\n7|1|PENDING|Resources\n7|2|PENDING|Resources\n");
+    queue("7|0|RUNNING|None\n7|1|PENDING|Resources\n7|2|PENDING|Resources\n");
     const status = moge("status", "results/queued").stdout;
     expect(status).to.match(/^Slurm: 2 running, 2 waiting \(tasks: 2 Resources\)$/m);
     expect(status).to.match(/^Slurm keeps no accounts here/m);
@@ -158,20 +177,36 @@ describe("what Slurm is given", function () {
   });
 
   it("is waited for until nothing of it changes any more, the report by its other job included", async () => {
-    writeFileSync(join(folder, "asked.queue"), "8|N/A|PENDING|Resources\n");
-    const args = ["sweep", "sweep.yaml", "--executor", "slurm", "--wait"];
-    const child = spawn(process.execPath, [program, ...args], { cwd: folder, env: environment });
+    queue("8|N/A|PENDING|Resources\n");
+    const child = startMoge("sweep", "sweep.yaml", "--executor", "slurm", "--wait");
     const ended = end(child);
     const said: string[] = [];
-    child.stderr.on("data", (text: Buffer) => said.push(text.toString()));
+    child.stderr!.on("data", (text: Buffer) => said.push(text.toString()));
     await until(() => /still to start the job that writes the report \(Resources\)/.test(said.join("")));
     expect(existsSync(join(folder, "results", "queued", "runs.csv"))).to.equal(false);
-    writeFileSync(join(folder, "asked.queue"), "8|N/A|RUNNING|None\n");
-    await delay(3000); // it asks at least once in that time
+    queue("8|N/A|RUNNING|None\n");
+    const before = asked("squeue").length;
+    await until(() => asked("squeue").length >= before + 2); // it has heard that, and asks again
     expect(existsSync(join(folder, "results", "queued", "runs.csv"))).to.equal(false);
-    writeFileSync(join(folder, "asked.queue"), "");
+    queue("");
     expect(await ended, "no run was carried out").to.equal(3);
     expect(existsSync(join(folder, "results", "queued", "runs.csv"))).to.equal(true);
+  });
+
+  it("is known whole, though another process submits at the same time", async () => {
+    const asks = readFileSync(join(folder, "bin", "sbatch"), "utf8").replace("#!/bin/sh\n", "");
+    install(
+      "sbatch",
+      `case "$*" in *-collect*) mkdir "$ASKED.first" && while [ ! -e "$ASKED.go" ]; do sleep 0.05; done;; esac; ${asks}`,
+    );
+    const ended = end(startMoge("sweep", "sweep.yaml", "--executor", "slurm"));
+    await until(() => existsSync(join(folder, "asked.first"))); // half of the first submission is noted
+    submit();
+    writeFileSync(join(folder, "asked.go"), "");
+    expect(await ended).to.equal(0);
+    queue("7|0|RUNNING|None\n8|0|RUNNING|None\n");
+    submit("--cancel");
+    expect(asked("scancel")).to.equal("--quiet 7 8\n");
   });
 
   it("is refused where arrays are", () => {

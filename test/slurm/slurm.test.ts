@@ -130,7 +130,10 @@ describe("a sweep by a real Slurm", function () {
   });
 
   const submissions = () =>
-    JSON.parse(readFileSync(queued("slurm", "submissions.json"), "utf8")) as { indices: number[] }[];
+    readdirSync(queued("slurm"))
+      .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+      .sort((a, b) => Number(a) - Number(b))
+      .map((job) => JSON.parse(readFileSync(queued("slurm", `${job}.json`), "utf8")) as { indices: number[] });
 
   const logOf = (index: number): string => {
     try {
@@ -200,5 +203,5 @@ const endOf = (child: ChildProcess) =>
     child.stderr!.on("data", (text: Buffer) => {
       said += text.toString();
     });
-    child.on("exit", (code) => done({ code, said }));
+    child.on("close", (code) => done({ code, said }));
   });

@@ -2,13 +2,12 @@
  * Slurm: a job array whose tasks carry out slices of the sweep. Slurm queues, restarts and accounts; a task is one
  * idempotent command, so it does not matter how often, or where, it is carried out.
  */
-import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { writeWhole } from "../whole-file.ts";
-import { type Executor, ExecutorError, type Task, type TaskState } from "./executor.ts";
+import type { Executor, Task, TaskState } from "./executor.ts";
 import { shellWord } from "./shell-word.ts";
+import { mostSlices, type Queued, queueOf, slurm } from "./slurm-programs.ts";
+import { noteSubmission, readSubmissions } from "./slurm-submissions.ts";
 
 export interface SlurmOptions {
   /** Folder of the sweep; what was submitted is noted in it. */
@@ -29,22 +28,6 @@ export interface SlurmOptions {
   readonly extra: readonly string[];
 }
 
-interface Submission {
-  readonly job: string;
-  /** Job that collects the results of the other; absent where Slurm refused it. */
-  readonly collector?: string;
-  /** Slices of the whole plan, and the ids of the plan at that time. */
-  readonly count: number;
-  readonly indices: readonly number[];
-  readonly ids: readonly string[];
-}
-
-export interface Queued {
-  readonly state: TaskState;
-  /** Why it waits, in Slurm's own words. */
-  readonly reason: string;
-}
-
 export interface Outlook {
   readonly states: ReadonlyMap<string, TaskState>;
   /** How many tasks wait for what. */
@@ -54,9 +37,6 @@ export interface Outlook {
 }
 
 const MEGABYTE = 1_048_576;
-
-/** Slurm's own default of MaxArraySize is 1001, the first index that is not allowed. */
-const MOST_SLICES = 1000;
 
 /** For the report of a large sweep. */
 const COLLECT_MEGABYTES = 2048;
@@ -107,10 +87,7 @@ export class SlurmExecutor implements Executor {
       this.#script(count),
     );
     const job = jobOf(answer);
-    const before = readSubmissions(directory);
-    const note = (submission: Submission) =>
-      writeWhole(submissionsFile(directory), `${JSON.stringify([...before, submission], null, 1)}\n`);
-    note({ job, count, indices, ids });
+    noteSubmission(directory, { job, count, indices, ids });
     const collector = await slurm(
       "sbatch",
       [
@@ -124,7 +101,7 @@ export class SlurmExecutor implements Executor {
       ],
       `#!/bin/bash\nexec ${this.#options.collect}\n`,
     );
-    note({ job, collector: jobOf(collector), count, indices, ids });
+    noteSubmission(directory, { job, collector: jobOf(collector), count, indices, ids });
   }
 
   async status(): Promise<ReadonlyMap<string, TaskState>> {
@@ -204,29 +181,8 @@ exit "$code"
 const CHECKPOINTED = 75;
 const FAILED = 1;
 
-/** Tasks that an array may have here. */
-async function mostSlices(): Promise<number> {
-  const [, size] = /^MaxArraySize\s*=\s*(\d+)/m.exec(await slurm("scontrol", ["show", "config"])) ?? [];
-  if (size === "0")
-    throw new ExecutorError("Slurm takes no job arrays here (MaxArraySize is 0); --print-commands works without");
-  return Math.min(MOST_SLICES, Number(size ?? MOST_SLICES));
-}
-
 /** sbatch --parsable says "job" or "job;cluster". */
 const jobOf = (answer: string): string => answer.trim().split(";")[0]!;
-
-const submissionsFile = (directory: string) => join(directory, "slurm", "submissions.json");
-
-/** Whether anything of a sweep was ever handed to Slurm. */
-export const wasSubmitted = (directory: string): boolean => readSubmissions(directory).length > 0;
-
-function readSubmissions(directory: string): Submission[] {
-  try {
-    return JSON.parse(readFileSync(submissionsFile(directory), "utf8")) as Submission[];
-  } catch {
-    return [];
-  }
-}
 
 /** Minutes, rounded up, are what every version of Slurm understands; a minute more for saving. */
 const timeLimit = ({ timeLimitSeconds }: SlurmOptions): string[] =>
@@ -241,28 +197,6 @@ export function ranges(indices: readonly number[]): string {
     else parts.push([index, index]);
   }
   return parts.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(",");
-}
-
-/** "job_index", or "job" of one that is no array → what the queue says; what it has forgotten has ended. */
-async function queueOf(jobs: readonly string[]): Promise<Map<string, Queued>> {
-  if (jobs.length === 0) return new Map();
-  let listing: string;
-  try {
-    listing = await slurm("squeue", ["--array", "--noheader", "--format=%F|%K|%T|%r", `--jobs=${jobs.join(",")}`]);
-  } catch (error) {
-    if (/invalid job id/i.test((error as Error).message)) return new Map(); // long ended
-    throw error;
-  }
-  const lines = listing.split("\n").filter((line) => line !== "");
-  return new Map(
-    lines.flatMap((line) => {
-      const [job, index, state = "", reason = ""] = line.split("|");
-      const waits = /^(PENDING|REQUEUED|REQUEUE_|CONFIGURING|SUSPENDED|SPECIAL_EXIT)/.test(state);
-      const runs = /^(RUNNING|COMPLETING|STAGE_OUT|SIGNALING|STOPPED)/.test(state);
-      const task = index === "N/A" ? job! : `${job}_${index}`;
-      return waits || runs ? [[task, { state: waits ? "waiting" : "running", reason }] as const] : [];
-    }),
-  );
 }
 
 export interface Accounted {
@@ -283,26 +217,5 @@ export async function accountOf(directory: string): Promise<Accounted[] | string
     });
   } catch (error) {
     return (error as Error).message;
-  }
-}
-
-const run = promisify(execFile);
-
-/** @throws ExecutorError when the program is absent or Slurm does not answer */
-async function slurm(program: string, args: readonly string[], input?: string): Promise<string> {
-  try {
-    const child = run(program, args, { encoding: "utf8", maxBuffer: 64 * MEGABYTE });
-    child.child.stdin?.on("error", () => undefined); // it may be gone before it has read
-    child.child.stdin?.end(input);
-    return (await child).stdout;
-  } catch (error) {
-    const { code, stderr, message } = error as NodeJS.ErrnoException & { stderr?: string };
-    if (code === "ENOENT") {
-      throw new ExecutorError(
-        `Slurm is not here: ${program} was not found; log in to a machine that submits jobs, or leave out --executor slurm to run the sweep on this one`,
-      );
-    }
-    const line = (stderr || message).trim().split("\n")[0]!;
-    throw new ExecutorError(`Slurm refused (${line}); look at sinfo and at the options given with --slurm`);
   }
 }
