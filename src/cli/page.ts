@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { CommandModule } from "yargs";
 import { UsageError } from "./failure.ts";
+import { once } from "./options.ts";
 
 interface Arguments {
   run?: string;
@@ -16,8 +17,18 @@ interface Arguments {
 export const pageCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
-      .option("run", { type: "string", describe: "folder of a result, to be inside a copy of the page" })
-      .option("out", { type: "string", describe: "where the copy goes; otherwise ./moge-<name>.html" })
+      .option("run", {
+        type: "string",
+        requiresArg: true,
+        coerce: once("run", "folder"),
+        describe: "folder of a result, to be inside a copy of the page",
+      })
+      .option("out", {
+        type: "string",
+        requiresArg: true,
+        coerce: once("out", "file"),
+        describe: "where the copy goes; otherwise ./moge-<name>.html",
+      })
       .option("lite", { type: "boolean", default: false, describe: "the small page, without training" })
       .option("open", { type: "boolean", default: true, describe: "show it in a browser where there is a screen" })
       .option("force", { type: "boolean", default: false, describe: "replace a copy that is there already" }),

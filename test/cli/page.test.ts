@@ -52,5 +52,8 @@ describe("moge page", () => {
       expect(status).to.equal(2);
       expect(stderr).to.match(message);
     }
+    const twice = moge("--run", "run", "--run", "empty");
+    expect(twice.status).to.equal(2);
+    expect(twice.stderr).to.equal("moge: --run: expected one folder\n");
   });
 });
