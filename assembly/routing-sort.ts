@@ -7,7 +7,7 @@
 
 const ROW: usize = 16;
 
-/** Sorts 8 rows: the network of 19 exchanges in 6 layers, the fewest possible (Knuth, TAOCP 3, section 5.3.4). */
+/** Sorts 8 rows by 19 exchanges, the fewest possible (Knuth, TAOCP 3, section 5.3.4), in 7 layers. */
 export function sort8<T>(rows: usize): void {
   let a = v128.load(rows, 0);
   let b = v128.load(rows, 16);

@@ -15,7 +15,7 @@ export function isTop1(job: Job): bool {
 
 /**
  * Writes experts and logits of the live ones of four tokens; the others' are the last live one's again.
- * @param rows addresses of their logits @returns the largest logit of each token
+ * @returns the largest logit of each token
  */
 export function top1OfGroups(job: Job, first: i32, live: i32, scratch: usize): v128 {
   const groups = job.groups;

@@ -3,9 +3,9 @@
  *
  * The softmax over all experts costs an exponential of every logit, most of a routing pass. Its sum needs less than
  * the weights themselves: 2^y is split at the nearest whole number, the fraction goes through a polynomial of degree 5
- * (relative error 7.5e-8, half the spacing of floats), and the whole number is added to the exponent. The logits are
- * taken relative to the largest first, so that the error of y, at most |y| · 2^-24, is small wherever the exponential is
- * not. Sums are made of blocks of 64, so that their error does not grow with the number of experts.
+ * (relative error 1.5e-7, a little more than the spacing of floats), and the whole number is added to the exponent. The
+ * logits are taken relative to the largest first, so that the error of y, at most |y| · 2^-24, is small wherever the
+ * exponential is not. Sums are made of blocks of 64, so that their error does not grow with the number of experts.
  *
  * Every loop over exponentials has four chains that meet in one place: V8 interleaves what meets.
  */
