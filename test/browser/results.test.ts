@@ -26,7 +26,6 @@ describe("results in the page", function () {
     await shows(page, "#result figcaption", "imbalance_score");
     await page.getByLabel("Across").selectOption({ label: "the variants" });
     await becomes(() => page.locator("#result .dot").count(), 3);
-    await page.close();
   });
 
   it("opens every committed result file", async () => {
@@ -59,7 +58,6 @@ describe("results in the page", function () {
       await shows(page, "figure svg :is(path, rect, circle)");
       expect(await page.locator("[role=alert] li").count(), file).to.equal(0);
     }
-    await page.close();
   });
 
   it("shows the folder of a run at a glance", async () => {
@@ -72,7 +70,6 @@ describe("results in the page", function () {
     await page.getByLabel("File", { exact: true }).selectOption("summary.csv");
     await becomes(() => page.locator("#result .dot").count(), 3);
     expect(await violationsOf(page)).to.deep.equal([]);
-    await page.close();
   });
 
   it("shows the folder of a sweep: what varies across, its tables as files", async () => {
@@ -84,7 +81,28 @@ describe("results in the page", function () {
     await shows(page, "#result .band"); // five seeds a point
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(360);
     expect(await violationsOf(page)).to.deep.equal([]);
-    await page.close();
+  });
+
+  it("shows what was dropped last, though what was dropped before it is read later", async () => {
+    const page = await desk.open("scene=results");
+    const held = await page.evaluateHandle(() => {
+      const read = Blob.prototype.text;
+      const reads: (() => Promise<void>)[] = [];
+      Blob.prototype.text = function () {
+        Blob.prototype.text = read;
+        return new Promise((done) => void reads.push(async () => done(await read.call(this))));
+      };
+      return reads;
+    });
+    await drop(page.locator(".drop-zone"), { "first.csv": text("quickstart/steps.csv") });
+    await becomes(() => held.evaluate(({ length }) => length), 1);
+    await drop(page.locator(".drop-zone"), { "second.csv": text("quickstart/summary.csv") });
+    await shows(page, "h2", "second.csv");
+    await held.evaluate(async ([read]) => {
+      await read!();
+      await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+    });
+    expect(await page.locator("h2").innerText()).to.equal("second.csv");
   });
 
   it("refuses what is no result in one sentence, and keeps what was open", async () => {
@@ -114,6 +132,5 @@ describe("results in the page", function () {
     await button(page, "Put away").click();
     await becomes(() => page.locator("[role=alert] li").count(), 0);
     await becomes(() => page.locator("#result .dot").count(), 3);
-    await page.close();
   });
 });

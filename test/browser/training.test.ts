@@ -15,6 +15,21 @@ const stepOf = (page: Page): Promise<number> => page.$eval("progress", ({ value 
 const reaches = (page: Page, step: number) =>
   page.waitForFunction((wanted) => (document.querySelector("progress")?.value ?? -1) >= wanted, step);
 
+/** Has Pause pressed at that step, however late this process hears of it. To be called before the models run. */
+const pauseAt = (page: Page, step: number): Promise<void> =>
+  page.evaluate((wanted) => {
+    const progress = document.querySelector("progress")!;
+    return new Promise((pressed) => {
+      new MutationObserver((_, observer) => {
+        if (progress.value < wanted) return;
+        observer.disconnect();
+        const all = [...document.querySelectorAll("button")];
+        all.find(({ textContent }) => textContent === "Pause")!.click();
+        pressed();
+      }).observe(progress, { attributes: true });
+    });
+  }, step);
+
 /** Waits for the models to rest: not begun, paused, or done. */
 const rests = (page: Page) => button(page, "One step").and(page.locator(":enabled")).waitFor();
 
@@ -49,9 +64,10 @@ describe("live training", function () {
 
   it("gives the bytes of the command line after 50 steps, whatever else the reader does meanwhile", async () => {
     const page = await desk.open("scene=training&steps=50&seed=3&coefficient=0.03&rate=0.003");
+    await rests(page);
+    const paused = pauseAt(page, 4);
     await button(page, "Train").click();
-    await reaches(page, 4);
-    await button(page, "Pause").click();
+    await paused;
     await button(page, "One step").click();
     await page.getByLabel("Your sentence").fill("Привет, 3+4=7");
     await page.getByLabel("MoE layer").selectOption("1");
@@ -64,7 +80,6 @@ describe("live training", function () {
     await becomes(async () => Number(await imbalance.nth(0).innerText()) > 0, true);
     await becomes(() => imbalance.nth(1).innerText(), "0");
     await expectSameBytes(page);
-    await page.close();
   });
 
   it("trains on text that the reader drops, named by its hash, and refuses another under that name", async () => {
@@ -88,7 +103,6 @@ describe("live training", function () {
     });
     expect(other.status).to.equal(2);
     expect(other.stderr).to.match(/domain notes\.txt: .* is another text than the config was written for/);
-    await page.close();
   });
 
   it("pauses, steps once, and begins anew", async () => {
@@ -100,9 +114,9 @@ describe("live training", function () {
     await reaches(page, 2);
     await routes(page, "two");
     expect(await stepOf(page)).to.equal(2);
+    const pressed = pauseAt(page, 4);
     await button(page, "Train").click();
-    await reaches(page, 4);
-    await button(page, "Pause").click();
+    await pressed;
     await routes(page, "first"); // after the step that was under way,
     await routes(page, "later"); // and after its validation
     const paused = await stepOf(page);
@@ -110,7 +124,6 @@ describe("live training", function () {
     expect(await stepOf(page)).to.equal(paused);
     await button(page, "Begin anew").click();
     await becomes(() => stepOf(page), 0);
-    await page.close();
   });
 
   it("changes its pictures once a second at most for readers who want little to move", async () => {
@@ -129,7 +142,6 @@ describe("live training", function () {
       return { changes: values.size, seconds: (performance.now() - began) / 1e3 };
     });
     expect(changes).to.be.within(1, seconds + 2); // the first step and the last are shown when they are done
-    await page.close();
   });
 
   it("refuses what is no text in one sentence, and goes on as it was", async () => {
@@ -157,7 +169,21 @@ describe("live training", function () {
     await page.getByRole("checkbox", { name: "arithmetic" }).click();
     await shows(page, "[role=alert]", "One text at least");
     await becomes(() => page.getByRole("checkbox", { name: "arithmetic" }).isChecked(), true);
-    await page.close();
+  });
+
+  it("says in one line that the browser starts no worker", async () => {
+    const page = await desk.open("scene=batch");
+    await page.evaluate(() => {
+      globalThis.Worker = class extends EventTarget {
+        postMessage() {
+          setTimeout(() => this.dispatchEvent(new ErrorEvent("error")));
+        }
+        terminate() {}
+      } as unknown as typeof Worker;
+    });
+    await page.getByRole("link", { name: "Training" }).click();
+    await shows(page, ".transport .cannot", "Training stopped: the browser did not start the worker");
+    await becomes(() => button(page, "Train").isDisabled(), true);
   });
 
   it("is reached by keyboard alone", async () => {
@@ -170,7 +196,6 @@ describe("live training", function () {
     await page.getByRole("slider", { name: "Byte" }).focus();
     await page.keyboard.press("ArrowRight");
     await shows(page, "#bytes-moge .note", /^“a” → expert [\d (%),]+; devices touched: 8 \/ 8$/);
-    await page.close();
   });
 
   for (const [width, theme] of [
@@ -187,7 +212,6 @@ describe("live training", function () {
       await shows(page, "#training-domains-moge svg");
       expect(await violationsOf(page)).to.deep.equal([]);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
-      await page.close();
     });
   }
 });

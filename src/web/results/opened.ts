@@ -17,6 +17,9 @@ export const opened = signal<Result | undefined>(undefined);
 /** More than any result has; a page that reads more stands still. */
 const LARGEST_BYTES = 40e6;
 
+/** Counts what was dropped: what is read late does not take the place of what was dropped after it. */
+let drops = 0;
+
 /**
  * Opens what was dropped: CSV files, or folders with some in them. Files of another kind are left out if there are others.
  * @returns whether something was opened
@@ -30,8 +33,9 @@ export async function openFiles(files: readonly DroppedFile[]): Promise<boolean>
   if (found.length === 0) return refuse([noCsv(files)]);
   const size = found.reduce((sum, { file }) => sum + file.size, 0);
   if (size > LARGEST_BYTES) return refuse([tooLarge(size)]);
+  const own = ++drops;
   const texts = await Promise.all(found.map(async ({ path, file }) => [path, await file.text()] as const));
-  return openTexts(nameOf(files), texts);
+  return own === drops && openTexts(nameOf(files), texts);
 }
 
 /** @param texts of CSV files by their paths @returns whether something was opened */
@@ -40,7 +44,7 @@ export function openTexts(name: string, texts: readonly (readonly [path: string,
   const tables: Table[] = [];
   for (const [path, text] of texts) {
     try {
-      tables.push(readTable(shortPath(path, texts.length), text));
+      tables.push(readTable(shortPath(path), text));
     } catch (error) {
       problems.push(phraseOf(error));
     }
@@ -70,16 +74,16 @@ function topmost(files: readonly DroppedFile[]): DroppedFile[] {
 
 const nameOf = (files: readonly DroppedFile[]): string => files[0]!.path.split("/")[0]!;
 
-const shortPath = (path: string, count: number): string =>
-  count === 1 ? path.split("/").at(-1)! : path.split("/").slice(-1)[0]!;
+const shortPath = (path: string): string => path.split("/").at(-1)!;
 
-const noCsv = (files: readonly DroppedFile[]): Phrase => {
-  const what = files.length === 1 ? files[0]!.path : `${files.length} files`;
+function noCsv(files: readonly DroppedFile[]): Phrase {
+  const count = files.length;
+  const [en, zh] = count === 1 ? [files[0]!.path, files[0]!.path] : [`${count} files`, `${count} 个文件`];
   return {
-    en: `There is no CSV file in what was dropped (${what}). Drop a results/*.csv, or the folder of a run or a sweep. What was open stays.`,
-    zh: `拖入的内容（${what}）中没有 CSV 文件。请拖入 results/*.csv，或一次运行、一次扫描的文件夹。原有内容保留。`,
+    en: `There is no CSV file in what was dropped (${en}). Drop a results/*.csv, or the folder of a run or a sweep. What was open stays.`,
+    zh: `拖入的内容（${zh}）中没有 CSV 文件。请拖入 results/*.csv，或一次运行、一次扫描的文件夹。原有内容保留。`,
   };
-};
+}
 
 const tooLarge = (size: number): Phrase => ({
   en: `${(size / 1e6).toFixed(0)} MB are too much for the page, which takes up to ${LARGEST_BYTES / 1e6}. moge plot and moge query take any size. What was open stays.`,

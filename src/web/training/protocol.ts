@@ -16,9 +16,9 @@ export interface Orders {
 }
 
 export interface Answers {
-  open: { readonly description: string };
+  open: object;
   /** No step when there are no more. */
-  step: { readonly step: Step | undefined; readonly milliseconds: number };
+  step: { readonly step: Step | undefined };
   /** [MoE layers][domains, N], see Trainer.look */
   look: { readonly shares: readonly Float64Array[] };
   /** [MoE layers] */

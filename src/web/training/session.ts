@@ -72,10 +72,9 @@ export function reset(settings: Settings): void {
     activity.value = "fresh";
   });
   const opened = apprentices.map((each, i) => each.ask("open", { config: arms[i]!.config, texts }));
-  Promise.all(opened).then(
-    () => route(own),
-    (error: Error) => fail(error, own),
-  );
+  Promise.all(opened)
+    .then(() => route(own))
+    .catch((error: Error) => fail(error, own));
 }
 
 /** Lets the models go. */
@@ -91,7 +90,8 @@ export function end(): void {
 /** Where a sentence goes now, and after each step to come. */
 export function follow(sentence: Uint8Array): void {
   wanted = sentence;
-  if (session.value !== undefined && activity.value !== "running") void route(era);
+  const own = era;
+  if (session.value !== undefined && activity.value !== "running") route(own).catch((error: Error) => fail(error, own));
 }
 
 /** @param pause milliseconds that a step takes at least, asked before each */

@@ -85,7 +85,7 @@ export function Texts() {
         <p key={name} class="own-text">
           {`${name}, ${bytes.length.toLocaleString("en").replaceAll(",", " ")} ${say(words.bytes)}`}
           <button type="button" class="link" onClick={() => takeAway(name)}>
-            {`${say(words.remove)}`}
+            {say(words.remove)}
           </button>
         </p>
       ))}

@@ -28,7 +28,6 @@ const LOOKED_AT = 4;
 const FILLER = 32;
 
 export class Trainer {
-  readonly description: string;
   private readonly config: RunConfig;
   private readonly engine: Engine;
   private readonly data: TokenSource;
@@ -46,7 +45,6 @@ export class Trainer {
     this.data = textSource(texts, { context: config.model.context, seed: config.seed, validationFraction });
     const module = new webAssembly.Module(kernels);
     this.engine = openOnThisThread(config, module, "wasm, plain SIMD kernels (the same bits everywhere), 1 thread");
-    this.description = this.engine.description;
     this.simulation = simulate(config, { engine: this.engine, data: this.data });
   }
 

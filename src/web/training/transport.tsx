@@ -42,7 +42,7 @@ export function Transport({ settings }: { readonly settings: Settings }) {
     <div class="transport">
       <div class="buttons">
         {state === "running" ? (
-          <button type="button" class="primary" onClick={stop}>
+          <button type="button" class="primary" onClick={pause}>
             {say(words.pause)}
           </button>
         ) : (
@@ -95,10 +95,6 @@ async function start(): Promise<void> {
   announce({ en: "Training", zh: "开始训练" });
   await run(() => pauses[values.value.speed]);
   tellWhere();
-}
-
-function stop(): void {
-  pause();
 }
 
 function begin(settings: Settings): void {

@@ -11,14 +11,12 @@ let trainer: Trainer | undefined;
 function obey(order: Order): Answers[keyof Answers] {
   if (order.order === "open") {
     trainer = new Trainer(order.config, order.texts, kernels);
-    return { description: trainer.description };
+    return {};
   }
   if (trainer === undefined) throw new Error("nothing is open");
   switch (order.order) {
-    case "step": {
-      const began = performance.now();
-      return { step: trainer.step(), milliseconds: performance.now() - began };
-    }
+    case "step":
+      return { step: trainer.step() };
     case "look":
       return { shares: trainer.look() };
     case "route":
