@@ -4,7 +4,7 @@ import { expect } from "chai";
 import type { Page } from "playwright-core";
 import { contenderNames } from "../../src/web/batch/contenders.ts";
 import { chapters } from "../../src/web/tour/chapters.ts";
-import { button, drop, openDesk, shows } from "./page.ts";
+import { becomes, button, drop, openDesk, shows } from "./page.ts";
 
 const results = join(import.meta.dirname, "../../results");
 
@@ -41,6 +41,11 @@ describe("the page in Chinese", function () {
 
   async function openTables(page: Page): Promise<void> {
     for (const summary of await page.locator("main summary").all()) await summary.click();
+    const tables = page.locator("main .chart-tools details");
+    await becomes(
+      async () => (await tables.filter({ has: page.locator("td") }).count()) === (await tables.count()),
+      true,
+    );
   }
 
   async function expectChinesePopovers(page: Page, buttons: string): Promise<void> {
@@ -65,7 +70,6 @@ describe("the page in Chinese", function () {
     }
     await openTables(page);
     await expectChinese(page, "the table");
-    await page.close();
   });
 
   it("compares a batch, its tables, figures and refusals", async () => {
@@ -83,7 +87,6 @@ describe("the page in Chinese", function () {
     });
     await shows(page, ".problems li");
     await expectChinese(page, "a tampered link");
-    await page.close();
   });
 
   it("trains, and refuses what is no text", async () => {
@@ -99,7 +102,6 @@ describe("the page in Chinese", function () {
     await drop(page.locator(".texts .drop-zone"), { "one.txt": "a", "zeros.bin": 5000 });
     await shows(page, ".problems li");
     await expectChinese(page, "refused text");
-    await page.close();
   });
 
   it("shows results, and refuses what is none", async () => {
@@ -122,7 +124,6 @@ describe("the page in Chinese", function () {
     await drop(page.locator(".drop-zone"), { "iris.csv": "sepal,petal\n1,2\n" });
     await shows(page, ".problems li");
     await expectChinese(page, "refused table");
-    await page.close();
   });
 
   it("guides through every chapter", async () => {

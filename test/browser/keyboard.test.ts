@@ -35,10 +35,18 @@ describe("the page by keyboard alone", function () {
   this.timeout(600_000);
   const desk = openDesk();
 
-  for (const scene of ["journey", "batch", "training", "results", "journey&chapter=1"]) {
+  /** Scenes, and what is there last. */
+  const scenes = [
+    ["journey", "figure.chart svg"],
+    ["batch", "#choices-right svg"],
+    ["training", "#bytes-moge svg"],
+    ["results", ".drop-zone"],
+    ["journey&chapter=1", "figure.chart svg"],
+  ] as const;
+  for (const [scene, last] of scenes) {
     it(`reaches every control, and shows where it is: ${scene}`, async () => {
       const page = await desk.open(`scene=${scene}&lang=en`);
-      await shows(page, scene === "results" ? ".drop-zone" : "figure.chart svg");
+      await shows(page, last);
       const controls = await controlsOf(page);
       expect(controls.length).to.be.above(8);
       const reached = new Set<string>();
@@ -50,7 +58,6 @@ describe("the page by keyboard alone", function () {
         reached.add(control);
       }
       expect(controls.filter((_, i) => !reached.has(String(i)))).to.deep.equal([]);
-      await page.close();
     });
   }
 
@@ -70,11 +77,10 @@ describe("the page by keyboard alone", function () {
       await button(page, "Next").focus();
       await page.keyboard.press("Enter");
     }
-    await page.close();
   });
 
   it("walks from the opened page to training, and to a file of results", async () => {
-    const page = await desk.open("lang=en&steps=50");
+    const page = await desk.open("lang=en&steps=1000"); // more than there is time for
     const chooser = page.waitForEvent("filechooser"); // early: the browser must have heard of it when the key is pressed
     const tabTo = async (name: string) => {
       const text = () => page.evaluate(() => document.activeElement!.textContent);
@@ -103,6 +109,5 @@ describe("the page by keyboard alone", function () {
     await page.keyboard.press("Enter");
     await (await chooser).setFiles(join(import.meta.dirname, "../../results/quickstart/steps.csv"));
     await shows(page, "#result svg .line");
-    await page.close();
   });
 });

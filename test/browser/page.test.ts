@@ -36,7 +36,6 @@ describe("the page in a browser", function () {
     await becomes(() => text(page, ".measures"), figures);
     await page.goto(`${small}#lang=en&scene=training`);
     await shows(page, "main", "without training");
-    await page.close();
   });
 
   it("lets nothing run that it was not built with", async () => {
@@ -54,7 +53,6 @@ describe("the page in a browser", function () {
     const said: string[] = [];
     await becomes(async () => said.push(...desk.complaints.splice(0)), 1);
     expect(said[0]).to.match(/inline script .*Content Security Policy/);
-    await page.close();
   });
 
   it("shows the figures that the same code gives in Node", async () => {
@@ -71,7 +69,6 @@ describe("the page in a browser", function () {
       step(left.batch.time.stepSeconds),
       step(right.batch.time.stepSeconds),
     ]);
-    await page.close();
   });
 
   it("answers every slider of the batch, by keyboard, and writes it into the address", async () => {
@@ -98,7 +95,6 @@ describe("the page in a browser", function () {
       await settled(page, `${name}=`);
       await becomes(async () => (await text(page, "main")) === before, false, `${name}: the figures are the same`);
     }
-    await page.close();
   });
 
   it("is the same page again from a copied link", async () => {
@@ -111,7 +107,6 @@ describe("the page in a browser", function () {
     const again = await open(hash.slice(1));
     await becomes(() => text(again, ".measures"), figures);
     await becomes(() => hashOf(again), hash);
-    await again.close();
   });
 
   it("keeps the last good state when the address is tampered with, and says what was wrong", async () => {
@@ -124,14 +119,12 @@ describe("the page in a browser", function () {
     expect(await text(page, ".measures")).to.equal(figures);
     await button(page, "Put away").click();
     await becomes(() => page.isVisible(".problems li"), false);
-    await page.close();
   });
 
   it("says in a router's place why it cannot route, and goes on with the other", async () => {
     const page = await open("scene=batch&topK=6");
     await shows(page, ".cannot", "topK 6 is not a multiple of groups 8, as MoGE needs");
     await becomes(() => page.locator("figure.chart").count(), 3);
-    await page.close();
   });
 
   it("leads through one token by keyboard alone, forward and back, and says each step aloud", async () => {
@@ -152,7 +145,6 @@ describe("the page in a browser", function () {
     await becomes(() => button(page, "Next").isDisabled(), true);
     await button(page, "Back").click();
     await becomes(() => text(page, "#step-title"), "Experts");
-    await page.close();
   });
 
   it("changes only the selection with the router, and keeps the last sentence that had words", async () => {
@@ -170,7 +162,6 @@ describe("the page in a browser", function () {
     expect(await scores()).to.equal(scored);
     await page.getByLabel("Sentence").fill("你好 world");
     await becomes(() => page.locator('input[name="token"]').count(), 3);
-    await page.close();
   });
 
   it("says aloud what a slider came to, when it rests", async () => {
@@ -179,7 +170,6 @@ describe("the page in a browser", function () {
     await page.getByRole("slider", { name: "Skew" }).press("Home");
     await becomes(async () => (await text(page, ".verdict")) === before, false);
     await becomes(() => text(page, "[aria-live=polite]"), await text(page, ".verdict"));
-    await page.close();
   });
 
   it("opens a figure to its formula with its numbers, and closes with Escape", async () => {
@@ -192,7 +182,6 @@ describe("the page in a browser", function () {
     );
     await page.keyboard.press("Escape");
     await becomes(() => page.locator(".popover:popover-open").count(), 0);
-    await page.close();
   });
 
   it("hides what a lecturer hides", async () => {
@@ -201,7 +190,6 @@ describe("the page in a browser", function () {
     await becomes(() => page.locator("header, footer, .chart-tools").count(), 0);
     await becomes(() => page.getByRole("slider", { name: "Skew" }).count(), 0);
     await becomes(() => page.getByRole("slider", { name: "Seed" }).count(), 1);
-    await page.close();
   });
 
   it("gives the pictures the room of hidden controls", async () => {
@@ -222,7 +210,6 @@ describe("the page in a browser", function () {
     await button(page, "English").click();
     await becomes(() => text(page, "h1"), "One token");
     await settled(page, "lang=en");
-    await page.close();
   });
 
   // A page a side: browsers refuse more than ten files in a moment.
@@ -252,7 +239,6 @@ describe("the page in a browser", function () {
               .and.not.match(/class="|var\(/);
         }
       }
-      await page.close();
     });
   }
 
@@ -272,11 +258,10 @@ describe("the page in a browser", function () {
     await page.getByRole("link", { name: "One token" }).click();
     await shows(page, "h1", "One token");
     await settled(page, "scene=journey");
-    const copied = page.url();
+    const copied = await page.evaluate(() => location.href);
     await page.close();
     const again = await visit(desk.browser, copied);
     await shows(again, "h1", "One token");
-    await again.close();
   });
 
   it("takes a run inside for nothing but text", async () => {
@@ -293,6 +278,5 @@ describe("the page in a browser", function () {
     });
     await shows(page, "h2", "<b>");
     await shows(page, "main .note", "There is no quantity in it");
-    await page.close();
   });
 });

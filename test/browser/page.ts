@@ -47,7 +47,7 @@ const complaints: string[] = [];
 
 /**
  * To be called in a suite: opens what it gives before the suite's tests and clears it away after them. A test in which a
- * page complained fails.
+ * page complained fails; its pages are closed, whatever became of it.
  */
 export function openDesk(): Desk {
   let browser: Browser | undefined;
@@ -59,7 +59,10 @@ export function openDesk(): Desk {
     folder = mkdtempSync(join(tmpdir(), "moge-browser-"));
     for (const path of [wholePage, smallPage]) expect(existsSync(path), `${path}: npm run build first`).to.equal(true);
   });
-  afterEach("no page has complained", () => expect(complaints.splice(0)).to.deep.equal([]));
+  afterEach("no page has complained", async () => {
+    for (const context of browser?.contexts() ?? []) await context.close();
+    expect(complaints.splice(0)).to.deep.equal([]);
+  });
   after(async () => {
     await browser?.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });

@@ -88,7 +88,6 @@ describe("report.html in a browser", function () {
         const page = await open({ colorScheme, width });
         expect(await violationsOf(page)).to.deep.equal([]);
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).to.be.at.most(width);
-        await page.close();
       });
     }
   }
@@ -102,7 +101,6 @@ describe("report.html in a browser", function () {
       ["run", "variant", "seed", "validation loss nats per byte", "imbalance score mean", "step seconds"],
     );
     await becomes(() => page.locator("button.copy:visible, button.save:visible, table.runs input:visible").count(), 0);
-    await page.close();
   });
 
   it("shows text as text", async () => {
@@ -113,7 +111,6 @@ describe("report.html in a browser", function () {
       "holds",
       "fails",
     ]);
-    await page.close();
   });
 
   it("sorts by a column, up and down, what is missing last", async () => {
@@ -131,7 +128,6 @@ describe("report.html in a browser", function () {
       expect(cells.slice(36)).to.deep.equal(["", "", "", ""]);
       expect(numbers).to.deep.equal([...numbers].sort((a, b) => sign * (a - b)));
     }
-    await page.close();
   });
 
   it("filters by text and by number, in the table and in every chart", async () => {
@@ -148,7 +144,6 @@ describe("report.html in a browser", function () {
     await becomes(visible, 6);
     await page.fill('input[aria-label="Filter seed"]', ">= 38");
     await becomes(() => column(page, 2), ["38"]);
-    await page.close();
   });
 
   it("marks the run under the pointer in the table, the figure and the parallel coordinates", async () => {
@@ -160,7 +155,6 @@ describe("report.html in a browser", function () {
       await becomes(() => opacities(`${chart} [data-run="000000000004"]`), ["1"], chart);
       await becomes(() => opacities(`${chart} [data-run="000000000005"]`), ["0.12"], chart);
     }
-    await page.close();
   });
 
   it("copies the command, and saves a figure as SVG, PNG and CSV", async () => {
@@ -177,7 +171,6 @@ describe("report.html in a browser", function () {
       if (kind === "csv") expect(content.toString().split("\n")[0]).to.match(/^run,variant,seed,/);
       else expect(content.subarray(0, 4).toString("latin1")).to.equal(kind === "svg" ? "<svg" : "\x89PNG");
     }
-    await page.close();
   });
 
   it("prints light, without its tools", async () => {
@@ -185,7 +178,6 @@ describe("report.html in a browser", function () {
     await page.emulateMedia({ media: "print", colorScheme: "dark" });
     await becomes(() => page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
     await becomes(() => page.isVisible("button.save"), false);
-    await page.close();
   });
 
   it("opens and sorts a thousand runs", async () => {
@@ -193,6 +185,5 @@ describe("report.html in a browser", function () {
     await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
     await page.locator(".runs th", { hasText: "seed" }).locator("button").click();
     await becomes(async () => (await column(page, 2))[0], "999");
-    await page.close();
   });
 });

@@ -16,6 +16,7 @@ describe("the tour in a browser", function () {
       await titled(page, i);
       await shows(page, "figure.chart svg");
       if (question) {
+        await page.waitForFunction(() => location.hash.includes("scene=")); // a while after it has opened
         const before = await page.evaluate(() => location.hash);
         await becomes(() => button(page, "Guess first.").isDisabled(), true);
         await page.getByRole("radio", { name: question.options[question.answer]!.en }).click();
@@ -23,7 +24,6 @@ describe("the tour in a browser", function () {
         await shows(page, ".revealed", "As you said.");
         if (question.show) await page.waitForFunction((old) => location.hash !== old, before);
       }
-      await page.close();
     });
   }
 
@@ -35,11 +35,9 @@ describe("the tour in a browser", function () {
       await becomes(() => page.textContent("#step-title"), title);
     }
     await page.waitForFunction(() => location.hash.includes("scene=journey") && !location.hash.includes("step"));
-    const again = await desk.open(new URL(page.url()).hash.slice(1));
+    const again = await desk.open((await page.evaluate(() => location.hash)).slice(1));
     await titled(again, 0);
     await becomes(() => again.textContent("#step-title"), "The token");
-    await again.close();
-    await page.close();
   });
 
   it("goes from chapter to chapter, and lets the reader go", async () => {
@@ -52,6 +50,5 @@ describe("the tour in a browser", function () {
     await titled(page, 0);
     await button(page, "Explore freely").click();
     await becomes(() => page.locator(".tour").count(), 0);
-    await page.close();
   });
 });

@@ -39,7 +39,6 @@ describe("the page as it is seen", function () {
             mkdirSync(shots, { recursive: true });
             await page.screenshot({ path: join(shots, `${name}-${colorScheme}-${width}-${lang}.png`), fullPage: true });
           }
-          await page.close();
         });
       }
     }
