@@ -33,7 +33,7 @@ export class Arena {
     return this.reserve(count);
   }
 
-  /** Whole pages so far. Throws if they are more than a wasm memory can have. */
+  /** Whole pages so far. @throws ModelTooLargeError if they are more than a wasm memory can have */
   pages(): number {
     if (this.top > LARGEST_BYTES - PAGE_BYTES) {
       const gigabytes = (this.top / 1e9).toFixed(1);

@@ -26,12 +26,12 @@ export interface ModelPlan {
   readonly dMiddle: Address;
   /** One for each thread. */
   readonly scratch: readonly Address[];
-  /** [4] float64: what a command is told, see command.ts */
+  /** [3] float64: what a command is told, see command.ts */
   readonly orders: Address;
   readonly pages: number;
 }
 
-/** @throws Error if the model does not fit in a wasm memory */
+/** @throws ModelTooLargeError if the model does not fit in a wasm memory */
 export function planModel(config: RunConfig, threads: number): ModelPlan {
   const arena = new Arena();
   const sizes = sizesOf(config);
@@ -52,7 +52,7 @@ export function planModel(config: RunConfig, threads: number): ModelPlan {
     dLayer: arena.words(tokens * hiddenSize),
     dMiddle: arena.words(tokens * hiddenSize),
     scratch: Array.from({ length: threads }, () => arena.bytes(GEMM_SCRATCH_BYTES)),
-    orders: arena.doubles(4),
+    orders: arena.doubles(3),
   };
   return { ...plan, pages: arena.pages() };
 }

@@ -14,7 +14,7 @@ export interface Thread {
   readonly floats: Float32Array;
   readonly doubles: Float64Array;
   readonly sizes: Sizes;
-  /** This thread's own memory for `gemm`. */
+  /** Memory of this thread's own for what kernels work out: packed panels of `gemm`, rows of others. */
   readonly scratch: Address;
   /** Told what is done, for a profile. */
   readonly laps: Laps;
