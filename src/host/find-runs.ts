@@ -12,7 +12,7 @@ export interface FoundResult {
 export function findResults(results: string): FoundResult[] {
   if (!existsSync(results)) return [];
   return readdirSync(results, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
+    .filter((entry) => entry.isDirectory() && !wasReplaced(entry.name))
     .map(({ name }) => join(results, name))
     .sort()
     .flatMap((directory): FoundResult[] => {
@@ -32,7 +32,10 @@ export function findRuns(results: string, wanted: string): string[] {
     const runs = join(directory, "runs");
     if (kind !== "sweep" || !existsSync(runs)) return [];
     return readdirSync(runs)
-      .filter((name) => name.startsWith(wanted) && !name.endsWith(".replaced"))
+      .filter((name) => name.startsWith(wanted) && !wasReplaced(name))
       .map((name) => join(runs, name));
   });
 }
+
+/** An older result that has just given way to a new one, or whose successor's process was killed at that. */
+const wasReplaced = (name: string): boolean => name.endsWith(".replaced");
