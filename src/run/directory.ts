@@ -61,7 +61,9 @@ export function claimRunDirectory(
     releaseLock(lock);
     withdraw(final, lock.token);
     dropIfEmpty(partial);
-    throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? cannotWrite(partial, error) : error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") refuseIfComplete(final, false); // renamed under our hands
+    throw code === "ENOSPC" ? cannotWrite(partial, error) : error;
   }
 }
 
@@ -102,7 +104,11 @@ export function completeRunDirectory(directory: RunDirectory, version: string, s
   if (existsSync(final)) renameSync(final, old);
   // The lock goes first, lest a process killed here leave it in a complete result; whoever takes it now finds the mark.
   releaseLock(lock);
-  renameSync(partial, final); // fails on a directory that is not empty, so it never overwrites
+  try {
+    renameSync(partial, final); // fails on a directory that is not empty, so it never overwrites
+  } catch (error) {
+    if (existsSync(partial) || !isMarkedComplete(final)) throw error; // else who took the lock was quicker
+  }
   sync(dirname(final));
   // Whoever waited at the door in that moment finds the result, and what it brought is of no use.
   for (const name of readdirSync(final)) {

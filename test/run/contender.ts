@@ -2,23 +2,24 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { claimRunDirectory, completeRunDirectory } from "../../src/run/directory.ts";
+import { claimRunDirectory, completeRunDirectory, isComplete } from "../../src/run/directory.ts";
 import { RunRefusedError } from "../../src/run/refusal.ts";
 
 const [results = "", count = "0"] = process.argv.slice(2);
 
-/** @returns whether it was this process that completed the run, or why it could not */
+/** As a run does it. @returns whether it was this process that completed it, or what was wrong that should not be */
 function contend(name: string): boolean | string {
   for (;;) {
     try {
       const directory = claimRunDirectory(results, name, "config", "nothing");
-      writeFileSync(join(directory.partial, "steps.csv"), `${process.pid}\n`);
+      if (!isComplete(directory)) writeFileSync(join(directory.partial, "steps.csv"), "step\n");
       completeRunDirectory(directory, "test");
       return true;
     } catch (error) {
-      if (error instanceof RunRefusedError && error.reason === "held") continue;
       const { message } = error as Error;
-      return existsSync(join(results, name)) && /already holds a result/.test(message) ? false : message;
+      const isDone = existsSync(join(results, name));
+      if (!(error instanceof RunRefusedError)) return isDone ? false : message;
+      if (error.reason !== "held") return isDone && /already holds a result/.test(message) ? false : message;
     }
   }
 }
