@@ -59,10 +59,12 @@ function figure(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): stri
   return `${quantity.title} (${printed(row, quantity)}${before}${unitOf(quantity)})`;
 }
 
-/** "simulated step time is 29.22 ms against 28.41". */
+/** "simulated step time is 29.22 ms against 28.41", or "is unchanged at 28.41 ms". */
 function outcome(baseline: SummaryRow, row: SummaryRow, quantity: Quantity): string {
-  const value = `${quantity.title} is ${printed(row, quantity)}${unitOf(quantity)}`;
-  return isEqual(baseline, row, quantity) ? `${value}, the same` : `${value} against ${printed(baseline, quantity)}`;
+  const value = `${printed(row, quantity)}${unitOf(quantity)}`;
+  return isEqual(baseline, row, quantity)
+    ? `${quantity.title} is unchanged at ${value}`
+    : `${quantity.title} is ${value} against ${printed(baseline, quantity)}`;
 }
 
 /** "the lowest validation loss is that of moge", for all variants that share the lowest figure. */

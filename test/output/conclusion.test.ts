@@ -50,7 +50,11 @@ describe("output/conclusion", () => {
   });
 
   it("names all that share the lowest figure", () => {
-    expect(conclusion([first, { ...first, variant: "twin" }]).at(-1)).to.equal(
+    const [compared, lowest] = conclusion([first, { ...first, variant: "twin" }]);
+    expect(compared).to.match(
+      /\. Simulated step time is unchanged at 10\.12 ms and validation loss is unchanged at 2\.141 nats per byte for twin\.$/,
+    );
+    expect(lowest).to.equal(
       "The lowest simulated step time is that of first and twin and the lowest validation loss is that of first and twin.",
     );
   });
