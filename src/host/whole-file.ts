@@ -1,15 +1,26 @@
 /** Writes single files so that they appear whole or not at all. */
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
-/** Beside the path, with the name of this process. */
-export const temporaryFor = (path: string): string => `${path}.${hostname()}-${process.pid}.partial`;
+/** Beside the path, with the name of this process. What processes that were killed left of the same file goes. */
+export function temporaryFor(path: string): string {
+  try {
+    dropLeftovers(dirname(path), `${basename(path)}.`);
+  } catch {
+    // a folder that cannot be listed, or is none: whoever writes will say so
+  }
+  return `${path}.${hostname()}-${process.pid}.partial`;
+}
 
-/** Removes what processes of this machine left in a folder that were killed while they wrote. */
-export function dropLeftovers(directory: string): void {
+/**
+ * Removes what processes of this machine left in a folder that were killed while they wrote.
+ * @param start of the names of those that go
+ */
+export function dropLeftovers(directory: string, start = ""): void {
   const own = `.${hostname()}-`;
   for (const name of readdirSync(directory)) {
+    if (!name.startsWith(start)) continue;
     const [, pid] = /^(\d+)\.partial$/.exec(name.slice(name.lastIndexOf(own) + own.length)) ?? [];
     if (name.includes(own) && pid !== undefined && !isRunning(Number(pid)))
       rmSync(join(directory, name), { force: true });

@@ -1,5 +1,5 @@
 /** Files appear whole; what is no file, such as a pipe or /dev/null, is written to and stays what it is. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   closeSync,
   constants,
@@ -10,8 +10,9 @@ import {
   readFileSync,
   readSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "chai";
 import { writeWhole } from "../../src/host/whole-file.ts";
@@ -29,6 +30,15 @@ describe("a whole file", () => {
     writeWhole(path, "second");
     expect(readFileSync(path, "utf8")).to.equal("second");
     expect(readdirSync(folder)).to.deep.equal(["a.csv"]);
+  });
+
+  it("takes what a killed process left of it away, and nothing else", () => {
+    const { pid } = spawnSync(process.execPath, ["--version"]);
+    const left = (name: string, of: number) => `${name}.${hostname()}-${of}.partial`;
+    const kept = [left("b.csv", pid), left("a.csv", process.ppid), "a.csv.partial", `a.csv.elsewhere-${pid}.partial`];
+    for (const name of [left("a.csv", pid), ...kept]) writeFileSync(join(folder, name), "half of i");
+    writeWhole(join(folder, "a.csv"), "whole");
+    expect(readdirSync(folder).sort()).to.deep.equal(["a.csv", ...kept].sort());
   });
 
   it("does not take the place of a pipe, but goes through it", () => {
