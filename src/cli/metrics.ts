@@ -1,6 +1,6 @@
 /** `moge metrics`: lists the metrics with their formulas, or measures a recorded routing with all that apply. */
 import type { CommandModule } from "yargs";
-import type { Recorded, RecordedAssignment, RecordedLayers, RecordedLoads } from "../data/recording.ts";
+import type { ArrayAxes, Recorded, RecordedAssignment, RecordedLayers, RecordedLoads } from "../data/recording.ts";
 import type { Measured } from "../metrics/measure.ts";
 import type { RoutedBatch } from "../output/routing-report.ts";
 import { showSections } from "./catalogue.ts";
@@ -19,6 +19,7 @@ interface Arguments {
   readonly against?: string | undefined;
   readonly layer?: string | undefined;
   readonly loads: boolean;
+  readonly axes?: ArrayAxes | undefined;
   readonly tokens: number;
   readonly json: boolean;
   readonly out?: string | undefined;

@@ -1,5 +1,6 @@
 /** The parser of the command line, from the table of commands. */
 import yargs, { type Argv } from "yargs";
+import { programVersion } from "../run/program-version.ts";
 import { commands, type LazyCommand } from "./commands.ts";
 import { exitCodes } from "./failure.ts";
 import { generalOptions, usage } from "./help.ts";
@@ -35,6 +36,7 @@ const parserOfOne = (command: LazyCommand, words: readonly string[], width: numb
 
 const bare = (words: readonly string[], width: number): Argv =>
   yargs([...words])
+    .version(programVersion()) // yargs would look for a package.json from the folder of the call
     .describe({ help: generalOptions.help, version: generalOptions.version })
     .option("debug", { type: "boolean", default: false, describe: generalOptions.debug, global: true })
     .strict()

@@ -1,5 +1,6 @@
 /** `moge place`: what rebalancers make of measured loads, with replicas of hot experts, and what that costs. */
 import type { CommandModule } from "yargs";
+import type { ArrayAxes } from "../data/recording.ts";
 import type { MeasuredDeployment } from "../metrics/measure-deployment.ts";
 import type { RebalancerOutcome } from "../output/deployment-report.ts";
 import type { Deployment } from "../placement/deployment.ts";
@@ -19,6 +20,7 @@ interface Arguments {
   readonly nodes?: number | undefined;
   readonly layer?: string | undefined;
   readonly loads: boolean;
+  readonly axes?: ArrayAxes | undefined;
   readonly on?: string | undefined;
   readonly given?: string | undefined;
   readonly json: boolean;

@@ -1,5 +1,5 @@
 /** Recorded routing as commands take it: read, its notes told, and one layer of several chosen. */
-import type { Recorded, RecordedAssignment, RecordedSizes } from "../data/recording.ts";
+import type { ArrayAxes, Recorded, RecordedAssignment, RecordedSizes } from "../data/recording.ts";
 import { UsageError } from "./failure.ts";
 
 export type Named<Recording> = Recording & { readonly name: string };
@@ -16,9 +16,15 @@ export const recordedOptions = {
     default: false,
     describe: "bare numbers are loads, a line a layer, not the experts of tokens",
   },
+  axes: {
+    type: "string",
+    requiresArg: true,
+    choices: ["layers,tokens", "tokens,layers"] satisfies ArrayAxes[],
+    describe: "of an array with three axes, the first two (default: the shorter is of layers)",
+  },
 } as const;
 
-export interface RecordedArguments extends Pick<RecordedSizes, "experts" | "topK"> {
+export interface RecordedArguments extends Pick<RecordedSizes, "experts" | "topK" | "axes"> {
   readonly layer?: string | undefined;
   readonly loads?: boolean | undefined;
 }
@@ -30,7 +36,12 @@ export async function readRecorded(path: string, args: RecordedArguments): Promi
     import("../data/recorded-routing.ts"),
   ]);
   const { name, bytes } = readInput(path);
-  const recorded = parseRecorded(name, bytes, { experts: args.experts, topK: args.topK, areLoads: args.loads });
+  const recorded = parseRecorded(name, bytes, {
+    experts: args.experts,
+    topK: args.topK,
+    areLoads: args.loads,
+    axes: args.axes,
+  });
   for (const note of recorded.notes) process.stderr.write(`${name}: ${note}\n`);
   return args.layer === undefined ? { ...recorded, name } : layerOf({ ...recorded, name }, args.layer);
 }

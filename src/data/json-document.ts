@@ -40,6 +40,37 @@ function rowsByLine(text: string): unknown[] | undefined {
   }
 }
 
+/** A line of JSON lines. */
+export interface JsonLine {
+  /** From 0. */
+  readonly number: number;
+  readonly value: unknown;
+}
+
+/** More than one object, each on a line of its own. */
+export const isJsonLines = (text: string): boolean => /^\ufeff?\s*\{.*\}\s*\n\s*\{/.test(text.slice(0, 1 << 20));
+
+/** @throws DataError where a line is not JSON */
+export const readJsonLines = (name: string, text: string): JsonLine[] =>
+  text
+    .replace(/^\ufeff/, "")
+    .split(/\r?\n/)
+    .flatMap((line, number): JsonLine[] => {
+      if (line.trim() === "") return [];
+      try {
+        return [{ number, value: JSON.parse(line) as unknown }];
+      } catch (error) {
+        const cut = number > 0 ? "; is the log cut off?" : "";
+        throw dataError(placeInText(name, number, 0), `is not JSON: ${(error as Error).message}${cut}`);
+      }
+    });
+
+/** A line as a document: all that it holds stands at its beginning. */
+export const documentOfLine = (name: string, { number, value }: JsonLine): JsonDocument => ({
+  value,
+  place: () => placeInText(name, number, 0),
+});
+
 /** YAML holds JSON, and reads NaN and -Infinity as texts, which `numberOf` knows. */
 function parseLeniently(name: string, text: string) {
   const lines = new LineCounter();
@@ -67,6 +98,12 @@ function placeOf(name: string, text: string, path: Path): string {
   const { line, col } = lines.linePos(node.range[0]!);
   return placeInText(name, line - 1, col - 1);
 }
+
+/** A bare value as if it stood under a key. */
+export const named = ({ value, place }: JsonDocument, key: string): JsonDocument => ({
+  value: { [key]: value },
+  place: ([, ...path]) => place(path),
+});
 
 /**
  * A nested array of numbers.

@@ -1,7 +1,13 @@
 /** The choices of tokens gathered layer by layer, and the recordings that come of them. */
 import { NO_EXPERT } from "../routing/assignment.ts";
 import { counted, dataError } from "./matrix.ts";
-import { assignmentOf, type Recorded, type RecordedAssignment, type RecordedSizes } from "./recording.ts";
+import {
+  assignmentOf,
+  type Recorded,
+  type RecordedAssignment,
+  type RecordedLayers,
+  type RecordedSizes,
+} from "./recording.ts";
 
 export interface TokenChoice {
   /** -1: an empty slot */
@@ -35,13 +41,17 @@ export function layersOf(
   });
   if (filled.length === 0) throw dataError(name, "has no token with an expert");
   const read = filled.map((layer) => ({ name: layer.name, recording: assignmentOfRows(name, layer.rows, sizes) }));
+  return together(read, [...notes, ...(pads === 0 ? [] : [`${counted(pads, "token")} without an expert left out`])]);
+}
+
+/** One recording where there is one layer, else all of them, of as many experts as the layer with the most. */
+export function together(read: RecordedLayers["layers"], notes: readonly string[]): Recorded {
   const experts = Math.max(...read.map(({ recording }) => recording.experts));
-  const common = [...notes, ...(pads === 0 ? [] : [`${counted(pads, "token")} without an expert left out`])];
-  const recordings = read.map((layer) => ({ ...layer, recording: { ...layer.recording, experts } }));
-  const [only] = recordings;
-  if (recordings.length === 1) return { ...only!.recording, notes: [...only!.recording.notes, ...common] };
-  const assumed = [...new Set(read.find(({ recording }) => recording.experts === experts)!.recording.notes)];
-  return { kind: "layers", experts, layers: recordings, notes: [...assumed, ...common] };
+  const [only] = read;
+  if (read.length === 1) return { ...only!.recording, notes: [...only!.recording.notes, ...notes] };
+  const layers = read.map((layer) => ({ ...layer, recording: { ...layer.recording, experts } }));
+  const assumed = read.find(({ recording }) => recording.experts === experts)!.recording.notes;
+  return { kind: "layers", experts, layers, notes: [...assumed, ...notes] };
 }
 
 function assignmentOfRows(name: string, rows: readonly TokenChoice[], sizes: RecordedSizes): RecordedAssignment {

@@ -3,11 +3,11 @@
  * (`router_data` of gpt-oss analyses), arrays [tokens, layers, K] (vLLM's `prompt_routed_experts`) or [layers, tokens,
  * K] (SGLang's `topk_ids_of_layer`), and counts by layer (`layers: {"3": {"cnt": […]}}` of GLM's saliency files).
  */
-import { type JsonDocument, jsonMatrix } from "./json-document.ts";
+import { type JsonDocument, jsonMatrix, named } from "./json-document.ts";
 import { type LayerTokens, layersOf } from "./layer-tokens.ts";
 import { dataError } from "./matrix.ts";
-import { type Fields, fieldsOf } from "./recorded-json.ts";
-import type { Recorded, RecordedLoads, RecordedSizes } from "./recording.ts";
+import { expertKeys, type Fields, fieldsOf, keyIn } from "./recorded-json.ts";
+import { axesNote, type Recorded, type RecordedLoads, type RecordedSizes } from "./recording.ts";
 
 /** Undefined when the document is none of these. @throws DataError when it is one and broken */
 export function layersFromJson(name: string, document: JsonDocument, sizes: RecordedSizes): Recorded | undefined {
@@ -19,12 +19,21 @@ export function layersFromJson(name: string, document: JsonDocument, sizes: Reco
   if (Array.isArray(fields["topk_ids_of_layer"])) {
     return fromArrays(name, document, "topk_ids_of_layer", sizes, "layers first");
   }
+  const key = keyIn(fields, expertKeys);
+  if (key !== undefined && isDeep(fields[key])) return fromArrays(name, document, key, sizes, "by length");
+  if (isDeep(document.value)) return fromArrays(name, named(document, "array"), "array", sizes, "by length");
   const layers = Object.entries(fieldsOf(fields["layers"]));
   if (layers.length > 0 && layers.every(([, layer]) => Array.isArray(fieldsOf(layer)["cnt"]))) {
     return fromCounts(document, layers, sizes);
   }
   return undefined;
 }
+
+/** Of three axes. */
+const isDeep = (found: unknown): boolean => {
+  const first: unknown = Array.isArray(found) ? found[0] : undefined;
+  return Array.isArray(first) && Array.isArray(first[0]);
+};
 
 function fromNamedTokens(name: string, document: JsonDocument, found: unknown[], sizes: RecordedSizes): Recorded {
   const layers = new Map<string, LayerTokens>();
@@ -54,10 +63,19 @@ function fromArrays(
   document: JsonDocument,
   key: string,
   sizes: RecordedSizes,
-  order: "tokens first" | "layers first",
+  known: "tokens first" | "layers first" | "by length",
 ): Recorded {
   const layers = new Map<string, LayerTokens>();
-  (fieldsOf(document.value)[key] as unknown[]).forEach((inner, i) => {
+  const found = fieldsOf(document.value)[key] as unknown[];
+  const first = (found[0] ?? []) as unknown[];
+  const shorter = found.length <= first.length ? "layers,tokens" : "tokens,layers";
+  const guessed = (sizes.axes ?? shorter) === "layers,tokens" ? "layers first" : "tokens first";
+  const order = known === "by length" ? guessed : known;
+  const notes =
+    known === "by length" && sizes.axes === undefined
+      ? [axesNote([found.length, first.length, (first[0] as unknown[]).length], shorter)]
+      : [];
+  found.forEach((inner, i) => {
     const { rows, columns, values } = jsonMatrix(
       document,
       [key, i],
@@ -71,7 +89,7 @@ function fromArrays(
       layers.set(layer, tokens);
     }
   });
-  return layersOf(name, layers, sizes, []);
+  return layersOf(name, layers, sizes, notes);
 }
 
 function fromCounts(document: JsonDocument, layers: [string, unknown][], sizes: RecordedSizes): RecordedLoads {

@@ -3,10 +3,19 @@
  * text, or .npy. What a file is, its first bytes say.
  */
 import type { Floats } from "../core/floats.ts";
+import { plainName, roleOf } from "./column-roles.ts";
 import { isJson, textOf } from "./file-kind.ts";
-import { type JsonDocument, jsonMatrix, type Path, parseJsonDocument } from "./json-document.ts";
+import {
+  documentOfLine,
+  isJsonLines,
+  type JsonDocument,
+  jsonMatrix,
+  type Path,
+  parseJsonDocument,
+  readJsonLines,
+} from "./json-document.ts";
 import { counted, dataError, type Matrix } from "./matrix.ts";
-import { isNpy, npyMatrix } from "./npy.ts";
+import { isNpy, npyMatrix, parseNpy } from "./npy.ts";
 import { readNumberTable } from "./number-table.ts";
 
 export interface LogitsFile {
@@ -37,25 +46,71 @@ export function parseLogits(name: string, bytes: Uint8Array): LogitsFile {
 }
 
 function parse(name: string, bytes: Uint8Array): LogitsFile {
-  if (isNpy(bytes)) return { logits: npyMatrix(name, bytes), notes: [] };
+  if (isNpy(bytes)) return fromNpy(name, bytes);
   const text = textOf(name, bytes, "logits as JSON, as a table of text or as .npy");
+  if (isJsonLines(text)) return fromLines(name, text);
   return isJson(text) ? fromJson(parseJsonDocument(name, text)) : fromTable(name, text);
 }
 
-const keys = ["logits", "bias", "domains", "tokenIds", "rawNoise"] as const;
+function fromNpy(name: string, bytes: Uint8Array): LogitsFile {
+  const array = parseNpy(name, bytes);
+  if (array.type === "u2") {
+    throw dataError(
+      name,
+      'holds whole numbers of 16 bits, u2, as bfloat16 looks without its type: save (x.astype("uint32") << 16).view("float32"), or what are numbers indeed with .astype("float32")',
+    );
+  }
+  return { logits: npyMatrix(name, array), notes: [] };
+}
+
+/** The second one is that of transformers. */
+const logitKeys = ["logits", "router_logits"] as const;
+const keys = [...logitKeys, "bias", "domains", "tokenIds", "rawNoise"] as const;
+
+/** JSON lines: the logits of a token each, or of several. */
+function fromLines(name: string, text: string): LogitsFile {
+  const lines = readJsonLines(name, text).map((line) => {
+    const document = documentOfLine(name, line);
+    const fields = (line.value ?? {}) as Readonly<Record<string, unknown>>;
+    const key = logitKeys.find((each) => each in fields);
+    if (key === undefined) throw dataError(document.place([]), 'has no key "logits"');
+    const found = fields[key];
+    const rows = Array.isArray(found) && !Array.isArray(found[0]) ? [found] : found;
+    const layerKey = Object.keys(fields).find((each) => roleOf(each) === "layer");
+    return { document, layer: layerKey && fields[layerKey], logits: jsonMatrix(document, [key], rows, "token") };
+  });
+  const [first] = lines as [(typeof lines)[0], ...typeof lines];
+  const { columns } = first.logits;
+  for (const { document, layer, logits } of lines) {
+    if (layer !== first.layer) {
+      throw dataError(document.place([]), "another layer than in the first line; give the lines of one layer");
+    }
+    if (logits.columns === columns) continue;
+    throw dataError(document.place([]), `${counted(logits.columns, "logit")}, where the first line has ${columns}`);
+  }
+  const lineOf = lines.flatMap(({ document, logits }) => new Array<JsonDocument>(logits.rows).fill(document));
+  const values = new Float64Array(lineOf.length * columns);
+  let at = 0;
+  for (const { logits } of lines) {
+    values.set(logits.values, at);
+    at += logits.values.length;
+  }
+  return { logits: { rows: lineOf.length, columns, values, place: (row) => lineOf[row]!.place([]) }, notes: [] };
+}
 
 function fromJson(document: JsonDocument): LogitsFile {
   const { value, place } = document;
   if (Array.isArray(value)) return { logits: jsonMatrix(document, [], value, "token"), notes: [] };
   const object = value as Readonly<Record<string, unknown>>;
-  if (!("logits" in object)) {
+  const key = logitKeys.find((each) => each in object);
+  if (key === undefined) {
     const has = Object.keys(object).slice(0, 5).join(", ") || "none";
     throw dataError(
       place([]),
       `has no key "logits" (its keys: ${has}); expected a nested array, or an object with "logits"`,
     );
   }
-  const logits = jsonMatrix(document, ["logits"], object["logits"], "token");
+  const logits = jsonMatrix(document, [key], object[key], "token");
   const numbers = (key: string, length: number, each: string) =>
     object[key] === undefined || object[key] === null ? undefined : vector(document, [key], object[key], length, each);
   const rawNoise =
@@ -107,27 +162,39 @@ export function domainsOf(labelOf: readonly string[]): Domains {
   return { names, of: Int32Array.from(labelOf, (label) => numbers.get(label)!) };
 }
 
-/** What columns of a table are, by their names without case and underscores; every other is an expert. */
-const columnKinds: Readonly<Record<string, "index" | "tokenId" | "domain">> = {
-  "": "index",
-  token: "index",
-  index: "index",
-  row: "index",
-  position: "index",
-  "unnamed: 0": "index",
+type Kind = "expert" | "index" | "layer" | "tokenId" | "domain" | "other";
+
+const tokenKinds: Readonly<Record<string, Kind>> = {
   tokenid: "tokenId",
   inputid: "tokenId",
   domain: "domain",
   topic: "domain",
 };
 
-const kindOf = (column: string) => columnKinds[column.toLowerCase().replaceAll("_", "")] ?? "expert";
+/** What each column is. Where some have numbers, such as expert_0, these are the experts and no other is. */
+function kindsOf(header: readonly string[]): readonly Kind[] {
+  const isNumbered = header.some((column) => /^\p{L}*\d+$/u.test(plainName(column)));
+  return header.map((column) => {
+    const name = plainName(column);
+    const role = roleOf(column);
+    if (tokenKinds[name] !== undefined) return tokenKinds[name];
+    if (role === "token" || role === "index" || (isNumbered && (role === "sequence" || role === "step")))
+      return "index";
+    if (role === "layer") return "layer";
+    return !isNumbered || /^\p{L}*\d+$/u.test(name) ? "expert" : "other";
+  });
+}
 
 function fromTable(name: string, text: string): LogitsFile {
   const table = readNumberTable(name, text);
-  const kinds = table.header?.map(kindOf) ?? new Array<"expert">(table.columns).fill("expert");
+  const { header = [] } = table;
+  const kinds = table.header === undefined ? new Array<Kind>(table.columns).fill("expert") : kindsOf(header);
+  if (header.some((column) => roleOf(column) === "expert")) {
+    throw dataError(name, "has a row a logit; expected a row a token, with a column for each expert: pivot the table");
+  }
   const experts = kinds.flatMap((kind, column) => (kind === "expert" ? [column] : []));
   if (experts.length === 0) throw dataError(table.place(0, 0), "has no column of logits, only names of tokens");
+  const layerColumn = kinds.indexOf("layer");
   const values = new Float64Array(table.rows * experts.length);
   const tokenIds: number[] = [];
   const domains: string[] = [];
@@ -140,6 +207,9 @@ function fromTable(name: string, text: string): LogitsFile {
         `${is}; give every token one number for each expert`,
       );
     }
+    if (layerColumn !== -1 && cells[layerColumn] !== table.cells(0)[layerColumn]) {
+      throw dataError(table.place(row, layerColumn), "another layer than in the first row; give the rows of one layer");
+    }
     experts.forEach((column, e) => {
       values[row * experts.length + e] = table.number(row, column, cells[column]!);
     });
@@ -151,6 +221,8 @@ function fromTable(name: string, text: string): LogitsFile {
   const place = (row: number, column: number) => table.place(row, experts[column]!);
   const notes: string[] = [];
   if (kinds.includes("index")) notes.push("the column that numbers the tokens is not a logit and is left out");
+  const others = header.filter((_, column) => kinds[column] === "layer" || kinds[column] === "other");
+  if (others.length > 0) notes.push(`columns left out: ${others.join(", ")}`);
   const first = Array.from({ length: experts.length }, (_, e) => values[e]);
   if (table.header === undefined && table.rows > 1 && first.length > 2 && first.every((value, e) => value === e)) {
     notes.push("the first line, 0, 1, 2, …, is taken for logits; remove it if it numbers the experts");

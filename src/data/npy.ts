@@ -7,6 +7,8 @@ import { dataError, type Matrix } from "./matrix.ts";
 
 export interface NpyArray {
   readonly shape: readonly number[];
+  /** As numpy writes it, without the order of bytes: "f4". */
+  readonly type: string;
   /** In the order of C: the last index is the fastest. In single precision where the file has no more. */
   readonly values: Floats;
 }
@@ -77,11 +79,11 @@ export function parseNpy(name: string, bytes: Uint8Array): NpyArray {
   }
   const isLittle = byteOrder !== ">";
   if (kind === "f4" && isLittle && isLittleEndian && order === "False") {
-    return { shape, values: singlesAt(bytes, data) };
+    return { shape, type: kind, values: singlesAt(bytes, data) };
   }
   const values = singles.has(kind) ? new Float32Array(count) : new Float64Array(count);
   for (let i = 0; i < count; i++) values[i] = read(view, data + i * size, isLittle);
-  return { shape, values: order === "True" ? fromFortranOrder(values, shape) : values };
+  return { shape, type: kind, values: order === "True" ? fromFortranOrder(values, shape) : values };
 }
 
 /** One number as numpy stores it. @param type as in a header, without the order of bytes: "f4" @throws RangeError */
@@ -91,14 +93,19 @@ export function parseNumber(type: string, isLittleEndian: boolean, bytes: Uint8A
   return read(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, isLittleEndian);
 }
 
+/** The axes that say something: a batch of one in front is none. */
+export const withoutBatchOfOne = (shape: readonly number[]): readonly number[] =>
+  shape.length > 2 && shape[0] === 1 ? withoutBatchOfOne(shape.slice(1)) : shape;
+
 /** @throws DataError unless it has two dimensions, neither of them 0 */
-export function npyMatrix(name: string, bytes: Uint8Array): Matrix<Floats> {
-  const { shape, values } = parseNpy(name, bytes);
+export function npyMatrix(name: string, { shape: whole, values }: NpyArray): Matrix<Floats> {
+  const shape = withoutBatchOfOne(whole);
   const [rows, columns] = shape;
   if (rows === undefined || columns === undefined || shape.length > 2) {
-    throw dataError(name, `has the shape [${shape.join(", ")}]; expected a matrix, [tokens, experts]`);
+    const one = shape.length === 3 ? "; save one of its layers, array[0]" : "";
+    throw dataError(name, `has the shape [${whole.join(", ")}]; expected a matrix, [tokens, experts]${one}`);
   }
-  if (values.length === 0) throw dataError(name, `has the shape [${shape.join(", ")}]: it is empty`);
+  if (values.length === 0) throw dataError(name, `has the shape [${whole.join(", ")}]: it is empty`);
   return { rows, columns, values, place: (row, column) => `${name} at [${row}, ${column}]` };
 }
 

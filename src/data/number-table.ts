@@ -3,7 +3,8 @@
  * is split here rather than by a CSV library, for every complaint about a cell has to name its line and column, and
  * numbers need no quotes beyond those around names.
  */
-import { dataError, numberOf, placeInText } from "./matrix.ts";
+import { type ColumnRole, roleOf } from "./column-roles.ts";
+import { counted, dataError, type Matrix, numberOf, placeInText } from "./matrix.ts";
 
 export interface NumberTable {
   /** Names of the columns, if the first line has them. */
@@ -28,7 +29,15 @@ export function readNumberTable(name: string, text: string): NumberTable {
   const [first] = filled;
   if (first === undefined) throw dataError(name, "is empty; expected a table of numbers, one line a token");
   const delimiter = delimiterOf(withoutComment(lines[first]!));
-  const split = (line: number) => cellsOf(lines[line]!, delimiter).map(({ text: cell }) => cell);
+  const mark = delimiter.source;
+  const split = (line: number) => {
+    const text = lines[line]!;
+    if (mark === "\\s+" || /[#"']/.test(text)) return cellsOf(text, delimiter).map(({ text: cell }) => cell);
+    return text
+      .trimEnd()
+      .split(mark)
+      .map((cell) => cell.trim()); // the same, sooner: most tables are plain
+  };
   const firstCells = split(first);
   const header = isHeader(firstCells) ? firstCells : undefined;
   const lineOf = header === undefined ? filled : filled.slice(1);
@@ -53,7 +62,7 @@ export function readNumberTable(name: string, text: string): NumberTable {
   };
 }
 
-const withoutComment = (line: string): string => line.replace(/#.*$/, "");
+const withoutComment = (line: string): string => (line.includes("#") ? line.replace(/#.*$/, "") : line);
 
 function delimiterOf(line: string): RegExp {
   const found = ["\t", ";", ","].find((mark) => line.includes(mark));
@@ -80,9 +89,47 @@ function cellsOf(line: string, delimiter: RegExp): { readonly text: string; read
   return cells;
 }
 
-/** Names, or nothing above the row numbers as pandas writes it and then names or a count. */
+/** Names, or nothing above the row numbers as pandas writes it, and then names or a count. */
 function isHeader(cells: readonly string[]): boolean {
   if (numberOf(cells[0]!) !== undefined) return false;
-  const others = cells.slice(1);
-  return others.every((cell, i) => numberOf(cell) === undefined || cell === String(i) || cell === String(i + 1));
+  const numbers = cells.filter((cell) => numberOf(cell) !== undefined);
+  return (
+    numbers.every((cell, i) => cell === String(Number(numbers[0]) + i)) && ["0", "1", undefined].includes(numbers[0])
+  );
+}
+
+/** A table whose columns have names, and what those say. */
+export interface NamedTable extends NumberTable {
+  readonly header: readonly string[];
+  /** Columns that have the role. */
+  with(...roles: readonly ColumnRole[]): readonly number[];
+}
+
+/** Undefined where the columns have no names. */
+export function namedTable(table: NumberTable): NamedTable | undefined {
+  const { header } = table;
+  const roles = header?.map(roleOf);
+  if (header === undefined || roles === undefined) return undefined;
+  const withRoles = (...wanted: readonly ColumnRole[]) =>
+    roles.flatMap((role, column) => (wanted.includes(role) ? [column] : []));
+  return { ...table, header, with: withRoles };
+}
+
+/** Some columns of a table. @throws DataError where a line is shorter or longer than the first */
+export function matrixOf(table: NumberTable, columns: readonly number[]): Matrix {
+  const values = new Float64Array(table.rows * columns.length);
+  for (let row = 0, at = 0; row < table.rows; row++) {
+    const cells = sameWidth(table, row);
+    for (const column of columns) values[at++] = table.number(row, column, cells[column]!);
+  }
+  return { rows: table.rows, columns: columns.length, values, place: (row, i) => table.place(row, columns[i]!) };
+}
+
+/** @throws DataError where a row has more or fewer cells than the first line */
+export function sameWidth(table: NumberTable, row: number): string[] {
+  const cells = table.cells(row);
+  if (cells.length === table.columns) return cells;
+  const is = `${counted(cells.length, "cell")}, where the ${table.header === undefined ? "first line" : "header"} has ${table.columns}`;
+  const what = table.header === undefined ? "; write -1 for a slot without an expert" : "";
+  throw dataError(table.place(row, Math.min(cells.length, table.columns)), `${is}${what}`);
 }

@@ -46,7 +46,10 @@ function counterOf(name: string, counter: Map<unknown, unknown>, layer: number, 
       throw dataError(name, `counter ${layer} counts ${JSON.stringify(expert)}, not one of experts 0 … ${most - 1}`);
     }
     if (!((count as number) >= 0 && (count as number) < Number.POSITIVE_INFINITY)) {
-      throw dataError(name, `counter ${layer} has a count of ${String(count)}; expected a number, 0 or more`);
+      throw dataError(
+        name,
+        `counter ${layer} has a count of ${String(count).slice(0, 30)}; expected a number, 0 or more`,
+      );
     }
   }
   if (counter.size === 0) throw dataError(name, `counter ${layer} is empty; expected ${EXPECTED}`);

@@ -5,24 +5,26 @@
  */
 import { isEsft, readEsft } from "./esft.ts";
 import { isJson, isPickle, textOf } from "./file-kind.ts";
-import { parseJsonDocument } from "./json-document.ts";
-import { type LayerTokens, layersOf } from "./layer-tokens.ts";
+import { isJsonLines, named, parseJsonDocument } from "./json-document.ts";
+import { layersOfArray, loadsOfArray } from "./layered-array.ts";
 import { layersFromJson } from "./layered-json.ts";
-import { isNpy, npyMatrix, parseNpy } from "./npy.ts";
+import { isNpy, npyMatrix, parseNpy, withoutBatchOfOne } from "./npy.ts";
 import { loadsFromPickle } from "./pickled-counts.ts";
 import { assignmentFromJson, loadsFromJson } from "./recorded-json.ts";
-import { loadsOfMatrix, recordedFromTable } from "./recorded-table.ts";
+import { recordedFromTable } from "./recorded-table.ts";
 import { assignmentOf, type Recorded, type RecordedSizes } from "./recording.ts";
-import { isRoutingLog, readRoutingLog } from "./routing-log.ts";
+import { readRoutingLog } from "./routing-log.ts";
 
 /** @param name of the file, for messages @throws DataError */
 export function parseRecorded(name: string, bytes: Uint8Array, sizes: RecordedSizes = {}): Recorded {
   if (isNpy(bytes)) return fromNpy(name, bytes, sizes);
   if (isPickle(bytes)) return loadsFromPickle(name, bytes, sizes);
   const text = textOf(name, bytes, "chosen experts or loads as JSON, as a table of text or as .npy");
-  if (isRoutingLog(text)) return readRoutingLog(name, text, sizes);
+  if (isJsonLines(text)) return readRoutingLog(name, text, sizes);
   if (isJson(text)) {
     const document = parseJsonDocument(name, text);
+    const bareLoads = sizes.areLoads && Array.isArray(document.value) ? named(document, "load") : undefined;
+    if (bareLoads !== undefined) return loadsFromJson(bareLoads, sizes)!;
     return (
       layersFromJson(name, document, sizes) ??
       loadsFromJson(document, sizes) ??
@@ -33,27 +35,11 @@ export function parseRecorded(name: string, bytes: Uint8Array, sizes: RecordedSi
   return recordedFromTable(name, text, sizes);
 }
 
-/** [tokens, K], or [layers, tokens, K] in either order: there are fewer layers than tokens. */
 function fromNpy(name: string, bytes: Uint8Array, sizes: RecordedSizes): Recorded {
-  const { shape, values } = parseNpy(name, bytes);
-  if (shape.length !== 3 || values.length === 0) {
-    const matrix = npyMatrix(name, bytes);
-    return sizes.areLoads
-      ? loadsOfMatrix({ ...matrix, values: Float64Array.from(matrix.values) }, sizes)
-      : assignmentOf(name, matrix, undefined, sizes);
-  }
-  const [first, second, slots] = shape as [number, number, number];
-  const isLayersFirst = first <= second;
-  const layers = new Map<string, LayerTokens>();
-  for (let i = 0; i < first; i++) {
-    for (let j = 0; j < second; j++) {
-      const layer = `layer ${isLayersFirst ? i : j}`;
-      const tokens = layers.get(layer) ?? { rows: [] };
-      const at = (i * second + j) * slots;
-      tokens.rows.push({ ids: values.subarray(at, at + slots), place: `${name} at [${i}, ${j}]` });
-      layers.set(layer, tokens);
-    }
-  }
-  const read = `[${shape.join(", ")}] read as [${isLayersFirst ? "layers, tokens" : "tokens, layers"}, experts a token]`;
-  return layersOf(name, layers, sizes, [read]);
+  const array = parseNpy(name, bytes);
+  const shape = withoutBatchOfOne(array.shape);
+  const place = (index: readonly number[]) => `${name} at [${index.join(", ")}]`;
+  if (sizes.areLoads) return loadsOfArray(name, { ...array, shape, place }, sizes);
+  if (shape.length === 3 && array.values.length > 0) return layersOfArray(name, { ...array, shape, place }, sizes);
+  return assignmentOf(name, npyMatrix(name, array), undefined, sizes);
 }

@@ -40,6 +40,8 @@ export interface RecordedLayers {
 
 export type Recorded = RecordedAssignment | RecordedLoads | RecordedLayers;
 
+export type ArrayAxes = "layers,tokens" | "tokens,layers";
+
 export interface RecordedSizes {
   /** N; absent: as many as the file names. */
   readonly experts?: number | undefined;
@@ -47,6 +49,8 @@ export interface RecordedSizes {
   readonly topK?: number | undefined;
   /** Bare numbers are loads, a line a layer, rather than the chosen experts of tokens. */
   readonly areLoads?: boolean | undefined;
+  /** The first axes of a bare array of three; absent: the shorter one is of layers. */
+  readonly axes?: ArrayAxes | undefined;
 }
 
 /** Makes an assignment of a matrix of expert ids, where -1 is an empty slot. @param weights [T, slots] */
@@ -60,19 +64,23 @@ export function assignmentOf(
   const most = sizes.experts ?? 1 << 20;
   let highest = -1;
   const experts = new Int32Array(values.length);
-  for (let j = 0; j < values.length; j++) {
-    const [token, slot] = [Math.floor(j / slots), j % slots];
-    const id = values[j]!;
-    if (!Number.isInteger(id) || id < NO_EXPERT || id >= most) {
-      const allowed =
-        sizes.experts === undefined ? "a whole number from 0, or -1 for none" : `0 … ${most - 1}, or -1 for none`;
-      throw dataError(ids.place(token, slot), `token ${token} has expert ${id}; expected ${allowed}`);
+  for (let token = 0, j = 0; token < tokens; token++) {
+    const first = j;
+    for (let slot = 0; slot < slots; slot++, j++) {
+      const id = values[j]!;
+      if (!Number.isInteger(id) || id < NO_EXPERT || id >= most) {
+        const allowed =
+          sizes.experts === undefined ? "a whole number from 0, or -1 for none" : `0 … ${most - 1}, or -1 for none`;
+        throw dataError(ids.place(token, slot), `token ${token} has expert ${id}; expected ${allowed}`);
+      }
+      experts[j] = id;
+      if (id === NO_EXPERT) continue;
+      if (id > highest) highest = id;
+      for (let before = first; before < j; before++) {
+        if (experts[before] !== id) continue;
+        throw dataError(ids.place(token, slot), `token ${token} has expert ${id} twice; expected distinct experts`);
+      }
     }
-    if (id !== NO_EXPERT && experts.subarray(token * slots, j).includes(id)) {
-      throw dataError(ids.place(token, slot), `token ${token} has expert ${id} twice; expected distinct experts`);
-    }
-    experts[j] = id;
-    highest = Math.max(highest, id);
   }
   if (highest === -1) throw dataError(name, "has no expert in any slot");
   const notes = sizes.experts === undefined ? [assumedExperts(highest + 1)] : [];
@@ -88,3 +96,7 @@ export function assignmentOf(
 
 export const assumedExperts = (experts: number): string =>
   `${experts} experts, by the highest number in the file; --experts says it if there are more`;
+
+/** What the axes of an array of three were taken for, by the rule that the shorter of the first two is of layers. */
+export const axesNote = (shape: readonly number[], axes: ArrayAxes): string =>
+  `[${shape.join(", ")}] read as [${axes.replace(",", ", ")}, experts a token]; --axes says it if it is otherwise`;

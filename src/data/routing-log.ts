@@ -4,53 +4,33 @@
  * `{"layer": 3, "topk_ids": […], "topk_weights": […]}`, one token of one layer (patches of vLLM), and
  * `{"expert_load": [[…], …], "p2l_map": [[…], …]}`, loads of the slots of every layer (vLLM's load balancer).
  */
-import { type JsonDocument, jsonMatrix } from "./json-document.ts";
+import { roleOf } from "./column-roles.ts";
+import { documentOfLine, type JsonDocument, jsonMatrix, readJsonLines } from "./json-document.ts";
 import { type LayerTokens, layersOf } from "./layer-tokens.ts";
-import { counted, dataError, placeInText } from "./matrix.ts";
+import { counted, dataError } from "./matrix.ts";
 import { expertKeys, type Fields, fieldsOf, keyIn, loadsFromJson, weightKeys } from "./recorded-json.ts";
 import type { Recorded, RecordedSizes } from "./recording.ts";
 
 interface Line {
-  readonly number: number;
+  readonly document: JsonDocument;
   readonly fields: Fields;
 }
 
-/** More than one object, each on a line of its own. */
-export const isRoutingLog = (text: string): boolean => /^\ufeff?\s*\{.*\}\s*\n\s*\{/.test(text.slice(0, 1 << 20));
-
 /** @throws DataError */
 export function readRoutingLog(name: string, text: string, sizes: RecordedSizes): Recorded {
-  const lines = text.replace(/^\ufeff/, "").split(/\r?\n/);
-  const records = lines.flatMap((line, number): Line[] =>
-    line.trim() === "" ? [] : [{ number, fields: fieldsOf(parsed(name, line, number)) }],
-  );
+  const records = readJsonLines(name, text).map((line): Line => {
+    return { document: documentOfLine(name, line), fields: fieldsOf(line.value) };
+  });
   const withTokens = records.filter(({ fields }) => keyIn(fields, expertKeys) !== undefined);
   const others = records.length - withTokens.length;
   if (withTokens.length === 0) return loadsOfLog(name, records, sizes);
   const layers = new Map<string, LayerTokens>();
-  for (const record of withTokens) addTokens(name, record, layers);
+  for (const record of withTokens) addTokens(record, layers);
   const notes = others === 0 ? [] : [`${counted(others, "line")} without experts passed over`];
   return layersOf(name, layers, sizes, notes);
 }
 
-function parsed(name: string, line: string, number: number): unknown {
-  try {
-    return JSON.parse(line) as unknown;
-  } catch (error) {
-    const cut = number > 0 ? "; is the log cut off?" : "";
-    throw dataError(placeInText(name, number, 0), `is not JSON: ${(error as Error).message}${cut}`);
-  }
-}
-
-/** A line as a document: all that it holds stands at its beginning. */
-const documentOf = (name: string, { number, fields }: Line): JsonDocument => ({
-  value: fields,
-  place: () => placeInText(name, number, 0),
-});
-
-function addTokens(name: string, line: Line, layers: Map<string, LayerTokens>): void {
-  const { fields } = line;
-  const document = documentOf(name, line);
+function addTokens({ document, fields }: Line, layers: Map<string, LayerTokens>): void {
   const rowsOf = (key: string) => {
     const found = fields[key] as unknown[];
     return jsonMatrix(document, [key], Array.isArray(found[0]) ? found : [found], "token");
@@ -63,10 +43,14 @@ function addTokens(name: string, line: Line, layers: Map<string, LayerTokens>): 
   if (weights !== undefined && (weights.rows !== ids.rows || weights.columns !== ids.columns)) {
     throw dataError(document.place([]), `"${weightKey}" and "${key}" are not of the same shape`);
   }
-  const layer = layerName(fields);
-  const tokens = layers.get(layer) ?? { rows: [] };
+  const ofRecord = layerName(fields);
+  // Several rows of one token are its layers.
+  const isToken = ofRecord === undefined && tokenKeys.some((key) => typeof fields[key] === "number");
   for (let row = 0; row < ids.rows; row++) {
     const cut = (values: Float64Array) => values.subarray(row * ids.columns, (row + 1) * ids.columns);
+    const layer = ofRecord ?? `layer ${isToken ? row : 0}`;
+    const tokens = layers.get(layer) ?? { rows: [] };
+    layers.set(layer, tokens);
     tokens.rows.push({
       ids: cut(ids.values),
       weights: weights && cut(weights.values),
@@ -74,35 +58,52 @@ function addTokens(name: string, line: Line, layers: Map<string, LayerTokens>): 
       place: document.place([]),
     });
   }
-  layers.set(layer, tokens);
 }
 
-function layerName(fields: Fields): string {
-  const layer = fields["layer"] ?? fields["layer_id"] ?? fields["layer_idx"] ?? 0;
-  return fields["block"] === "mtp" ? `mtp ${String(fields["mtp_idx"] ?? layer)}` : `layer ${String(layer)}`;
+const tokenKeys = ["token", "token_id", "token_idx", "position", "pos"];
+
+/** Undefined where a record does not say of which layer it is. */
+function layerName(fields: Fields): string | undefined {
+  const key = Object.keys(fields).find((name) => roleOf(name) === "layer");
+  const layer = key === undefined ? undefined : fields[key];
+  if (fields["block"] === "mtp") return `mtp ${String(fields["mtp_idx"] ?? layer ?? 0)}`;
+  if (layer === undefined || layer === null) return undefined;
+  return /^\d+$/.test(String(layer)) ? `layer ${String(layer)}` : String(layer);
 }
 
-/** Loads of every line, added up; those of slots come to the expert in each. */
+/** Loads of every line, added up; those of slots come to the expert in each. Lines of one layer each make layers. */
 function loadsOfLog(name: string, records: readonly Line[], sizes: RecordedSizes): Recorded {
-  const steps = records.flatMap((record) => {
-    const { fields } = record;
+  const steps = records.flatMap(({ document, fields }) => {
     const map = fields["p2l_map"] ?? fields["physical_to_logical_map"];
-    const document = documentOf(name, record);
     const loads = loadsFromJson(document, map === undefined ? sizes : {});
-    return loads === undefined ? [] : [map === undefined ? loads : ofExperts(document, loads, map, sizes)];
+    if (loads === undefined) return [];
+    return [{ layer: layerName(fields), read: map === undefined ? loads : ofExperts(document, loads, map, sizes) }];
   });
   const [first] = steps;
   if (first === undefined) {
     const has = Object.keys(records[0]!.fields).slice(0, 5).join(", ");
     throw dataError(name, `no line has chosen experts or loads (the first line has ${has})`);
   }
-  const other = steps.find(({ experts, loads }) => experts !== first.experts || loads.length !== first.loads.length);
+  const { experts, loads } = first.read;
+  const other = steps.find(({ read }) => read.experts !== experts || read.loads.length !== loads.length);
   if (other !== undefined) throw dataError(name, "its lines have loads of different shapes");
-  const loads = first.loads.map((_, layer) =>
-    first.loads[layer]!.map((_, expert) => steps.reduce((sum, step) => sum + step.loads[layer]![expert]!, 0)),
-  );
-  return { ...first, loads, notes: [...first.notes, `${counted(steps.length, "step")} added up`] };
+  const ofLayer = new Map<string | undefined, (readonly Float64Array[])[]>();
+  for (const { layer, read } of steps) {
+    const key = loads.length === 1 ? layer : undefined;
+    ofLayer.set(key, [...(ofLayer.get(key) ?? []), read.loads]);
+  }
+  const sums = [...ofLayer.values()].map(addedUp);
+  const most = Math.max(...[...ofLayer.values()].map(({ length }) => length));
+  return {
+    ...first.read,
+    names: [...ofLayer.keys()].flatMap((layer) => (layer === undefined ? first.read.names : [layer])),
+    loads: sums.flat(),
+    notes: [...first.read.notes, ...(most === 1 && ofLayer.size > 1 ? [] : [`${counted(most, "step")} added up`])],
+  };
 }
+
+const addedUp = (steps: readonly (readonly Float64Array[])[]): Float64Array[] =>
+  steps[0]!.map((load, layer) => load.map((_, expert) => steps.reduce((sum, each) => sum + each[layer]![expert]!, 0)));
 
 type Loads = NonNullable<ReturnType<typeof loadsFromJson>>;
 

@@ -42,7 +42,7 @@ describe("npy files", () => {
       npyBytes("<f4", [3], [1, 2, 3]),
       /^a\.npy: has the shape \[3\]; expected a matrix, \[tokens, experts\]$/,
     ],
-    ["a batch", npyBytes("<f4", [1, 1, 2], [1, 2]), /^a\.npy: has the shape \[1, 1, 2\]; expected a matrix/],
+    ["a batch", npyBytes("<f4", [2, 1, 2], [1, 2, 3, 4]), /\[2, 1, 2\]; expected a matrix, .*; save one of its layers/],
     ["nothing", npyBytes("<f4", [0, 4], []), /^a\.npy: has the shape \[0, 4\]: it is empty$/],
     [
       "too few bytes",
@@ -64,7 +64,7 @@ describe("npy files", () => {
   for (const [what, bytes, message] of wrong) {
     it(`are refused with one line: ${what}`, () => {
       expect(isNpy(bytes)).to.equal(true);
-      expect(() => npyMatrix("a.npy", bytes)).to.throw(DataError, message);
+      expect(() => npyMatrix("a.npy", parseNpy("a.npy", bytes))).to.throw(DataError, message);
     });
   }
 });

@@ -182,7 +182,7 @@ describe("recorded loads", () => {
     ["padding alone", { prompt_routed_experts: [[[-1]], [[-1]]] }, /no token with an expert/],
     ["a map of slots", { physical_to_logical_map: [[0, 1]] }, /moge place LOADS --given reads it/],
     ["counts of unequal layers", { layers: { 0: { cnt: [1, 2] }, 1: { cnt: [1] } } }, /has 1 counts, not 2/],
-    ["a negative column", ",ep_0,ep_1\nlayer_0,3,-4\n", /f:2:11: a count of -4/],
+    ["a negative column", ",ep_0,ep_1\nlayer_0,3,-4\n", /f:2:11: a load of -4/],
   ];
   for (const [what, file, message] of wrong) {
     it(`refuse ${what}, saying where`, () => {

@@ -90,7 +90,7 @@ describe("recorded routing", () => {
     ["0,1\n2,-2\n", /^f:2:3: token 1 has expert -2/],
     ["0,1\n2,nan\n", /^f:2:3: token 1 has expert NaN/],
     ["0,1\n2,2\n", /^f:2:3: token 1 has expert 2 twice/],
-    ["0,1\n2\n", /^f:2:2: 1 expert, where the first line has 2; write -1/],
+    ["0,1\n2\n", /^f:2:2: 1 cell, where the first line has 2; write -1/],
     ["-1,-1\n", /^f: has no expert in any slot/],
     ['{"x": []}', /^f:1:1: has neither "experts" nor "load" \(its keys: x\)/],
     [
