@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { expect } from "chai";
 import { readCsv } from "../../src/output/csv.ts";
 
@@ -49,6 +49,14 @@ describe("moge cost and moge plan", function () {
   const moge = (...args: string[]) =>
     spawnSync(process.execPath, [program, ...args], { cwd: folder, encoding: "utf8", maxBuffer: 1e8 });
   const written = (name: string) => readFileSync(join(folder, name), "utf8");
+
+  for (const name of readdirSync("configs").filter((file) => /^cost-.*\.yaml$/.test(file))) {
+    it(`prices what comes with it, which fits: ${name}`, () => {
+      const { status, stderr } = moge("cost", basename(name, ".yaml"));
+      expect(stderr).to.equal("");
+      expect(status).to.equal(0);
+    });
+  }
 
   it("splits the step into parts that add up to it, in JSON, in CSV and on every stage", () => {
     const { status, stdout, stderr } = moge("cost", "job.yaml", "--json", "--csv", "cost.csv");
