@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect } from "chai";
@@ -37,6 +37,16 @@ describe("the command line", () => {
     );
     expect(stdout).to.not.include("engine:");
     expect(readdirSync(join(folder, "results"))).to.deep.equal(["tiny"]);
+  });
+
+  it("tells of its own version, though a project with another one has installed it", () => {
+    writeFileSync(join(folder, "package.json"), '{ "version": "9.9.9" }');
+    mkdirSync(join(folder, "node_modules", ".bin"), { recursive: true });
+    const installed = join(folder, "node_modules", ".bin", "moge");
+    symlinkSync(program, installed);
+    const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+    const { stdout } = spawnSync(process.execPath, [installed, "--version"], { cwd: folder, encoding: "utf8" });
+    expect(stdout).to.equal(`${version}\n`);
   });
 
   it("prints the summary as JSON when asked to", () => {
