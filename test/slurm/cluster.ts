@@ -69,7 +69,7 @@ export async function startCluster(): Promise<Cluster> {
     async startNode() {
       const before = registration(environment);
       node = start("slurmd", ["-D", "-f", configuration]);
-      const isBack = () => registration(environment) !== before && isUp();
+      const isBack = () => ![before, undefined].includes(registration(environment)) && isUp();
       await until(isBack, () => lastLines(join(folder, "slurmd.log")));
     },
     async stop() {
@@ -138,9 +138,15 @@ function answers(environment: NodeJS.ProcessEnv, program: string, args: string[]
   }
 }
 
-/** When the node's daemon last began, as the controller knows it. */
-const registration = (environment: NodeJS.ProcessEnv): string | undefined =>
-  /SlurmdStartTime=\S+/.exec(execFileSync("scontrol", ["show", "node"], { env: environment, encoding: "utf8" }))?.[0];
+/** When the node's daemon last began, as the controller knows it; undefined while it does not answer. */
+function registration(environment: NodeJS.ProcessEnv): string | undefined {
+  try {
+    const node = execFileSync("scontrol", ["show", "node"], { env: environment, encoding: "utf8", stdio: "pipe" });
+    return /SlurmdStartTime=\S+/.exec(node)?.[0];
+  } catch {
+    return undefined;
+  }
+}
 
 /** What still ran when its daemons went would stay for good. */
 async function emptyQueue(environment: NodeJS.ProcessEnv): Promise<void> {
