@@ -20,10 +20,12 @@ export const lsCommand: CommandModule<object, Arguments> = {
       import("../run/sweep-plan.ts"),
       import("../run/sweep-state.ts"),
     ]);
-    const rows = findResults(results).map(({ directory, kind, complete }) => {
-      const changed = statSync(directory).mtime.toISOString().slice(0, 16).replace("T", " ");
+    const rows = findResults(results).flatMap(({ directory, kind, complete }) => {
+      const changed = statSync(directory, { throwIfNoEntry: false })?.mtime;
+      if (changed === undefined) return []; // a run that has just been completed, and its folder renamed
       const state = kind === "sweep" ? stateOf(directory) : complete ? "done" : "interrupted";
-      return { name: basename(directory), kind, state, changed };
+      const when = changed.toISOString().slice(0, 16).replace("T", " ");
+      return [{ name: basename(directory), kind, state, changed: when }];
     });
     function stateOf(directory: string): string {
       try {
