@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { CommandModule } from "yargs";
+import { UsageError } from "./failure.ts";
 import { table, terminalWidth } from "./format.ts";
 
 interface Arguments {
@@ -20,6 +21,9 @@ export const lsCommand: CommandModule<object, Arguments> = {
       import("../run/sweep-plan.ts"),
       import("../run/sweep-state.ts"),
     ]);
+    if (statSync(results, { throwIfNoEntry: false })?.isDirectory() === false) {
+      throw new UsageError(`${results} is no folder; give a folder of results`);
+    }
     const rows = findResults(results).flatMap(({ directory, kind, complete }) => {
       const changed = statSync(directory, { throwIfNoEntry: false })?.mtime;
       if (changed === undefined) return []; // a run that has just been completed, and its folder renamed

@@ -44,7 +44,8 @@ const bare = (words: readonly string[], width: number): Argv =>
     .wrap(width)
     .fail((message, error: Error | undefined) => {
       if (error) throw error;
-      process.stderr.write(`moge: ${message} (moge --help lists the commands)\n`);
+      const inOneLine = message.trim().replace(/:?\s*\n\s*/g, ": ");
+      process.stderr.write(`moge: ${inOneLine} (moge --help lists the commands)\n`);
       process.exit(exitCodes.usage);
     });
 

@@ -67,6 +67,12 @@ describe("the command line", () => {
 
   const usage: [what: string, args: string[], message: RegExp][] = [
     ["no command", [], /^moge: say what to do, for example: moge run quickstart/],
+    [
+      "a choice that is none",
+      ["run", "tiny.yaml", "--progress", "x"],
+      /^moge: Invalid values: Argument: progress, .*\)\n$/,
+    ],
+    ["a list of what is no folder", ["ls", "tiny.yaml"], /^moge: tiny\.yaml is no folder; give a folder of results\n$/],
     ["unknown command", ["rnu"], /^moge: Did you mean run\?|^moge: Unknown argument: rnu/],
     ["unknown option", ["run", "tiny.yaml", "--frce"], /^moge: Unknown argument: frce/],
     [
