@@ -70,7 +70,7 @@ function loadLines(what: string, load: ArrayLike<number>): string[] {
   return [
     `load of the ${what}, in assignments; mean ${figure(mean)}`,
     ...grid(
-      values.map((each, i) => `${String(i).padStart(number)}: ${figure(each)}`),
+      values.map((each, i) => `${String(i).padStart(number)}: ${Number.isInteger(each) ? String(each) : figure(each)}`),
       "   ",
     ),
   ];

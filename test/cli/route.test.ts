@@ -276,4 +276,8 @@ describe("moge route, routers, rules and metrics", () => {
   it("fits its help into 80 columns", () => {
     for (const command of ["route", "routers", "rules", "metrics"]) fits(moge([command, "--help"]).stdout);
   });
+
+  it("counts assignments to the last one, however many", () => {
+    expect(moge(["metrics", "--of", "-"], "0\n".repeat(12_345)).stdout).to.match(/^ +0: 12345$/m);
+  });
 });
