@@ -10,6 +10,7 @@ export type ColumnRole =
   | "token"
   /** The number of a row, as pandas writes it below an empty name. */
   | "index"
+  /** Which of its choices, or where it goes: told by the rest. */
   | "slot"
   | "expert"
   | "weight"
@@ -39,7 +40,7 @@ const named: Readonly<Record<string, ColumnRole>> = Object.fromEntries(
       ],
       ["token", "token tokenid tokenidx tokenindex tokenpos tokenposition position pos row t"],
       ["index", "index idx unnamed0"],
-      ["slot", "slot k choice topkidx topkindex"],
+      ["slot", "slot k choice topkidx topkindex device deviceid"],
       [
         "expert",
         "expert expertid expertidx expertindex selectedexpert chosenexpert logicalexpert logicalexpertid topkid",
