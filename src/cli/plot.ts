@@ -17,8 +17,8 @@ export const plotCommand: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .positional("files", { type: "string", array: true, demandOption: true, describe: "CSV files of results" })
-      .option("x", { type: "string", requiresArg: true, describe: "column across" })
-      .option("y", { type: "string", requiresArg: true, describe: "column up, of numbers" })
+      .option("x", { type: "string", requiresArg: true, describe: "column across, --x" })
+      .option("y", { type: "string", requiresArg: true, describe: "column up, of numbers, --y" })
       .option("by", { type: "string", requiresArg: true, describe: "column that tells lines apart, such as variant" })
       .option("spec", {
         type: "string",
