@@ -66,7 +66,10 @@ function executorFor(relative: string, plan: SweepPlan, args: SlurmArguments): S
   });
 }
 
-/** Returns once nothing is queued any more, the report included, that nothing in the folder changes afterwards. Slurm may be away for a while: what it has queued, it keeps. */
+/**
+ * Returns once nothing is queued any more, the report included, so that nothing in the folder changes afterwards. Slurm
+ * may be away for a while: what it has queued, it keeps.
+ */
 async function ended(executor: SlurmExecutor): Promise<void> {
   let told = "";
   const tell = (text: string) => {

@@ -1,8 +1,9 @@
 /** The chosen experts of tokens in tables of text, in one layer or several: a row a token, or a row an assignment. */
+import { NO_EXPERT } from "../routing/assignment.ts";
 import { together } from "./layer-tokens.ts";
 import { dataError, type Matrix } from "./matrix.ts";
-import { matrixOf, type NamedTable, type NumberTable, sameWidth } from "./number-table.ts";
-import { assignmentOf, type Recorded, type RecordedSizes } from "./recording.ts";
+import { columnsLeftOut, matrixOf, type NamedTable, type NumberTable, sameWidth } from "./number-table.ts";
+import { assignmentOf, layerTitle, type Recorded, type RecordedSizes } from "./recording.ts";
 
 interface ChoiceColumns {
   /** Whose cells tell layers apart. */
@@ -41,7 +42,7 @@ export function choicesFromRows(
     });
     return { name: layer, recording: assignmentOf(name, part(ids), gates && finite(part(gates)), sizes) };
   });
-  return together(read, notes);
+  return together(name, read, notes);
 }
 
 const FIRST_LINE = "the first line, 0, 1, 2, …, is taken for a token; remove it if it numbers the columns";
@@ -57,7 +58,7 @@ function finite(weights: Matrix): Float64Array {
 }
 
 function layerName(cells: readonly string[], layers: readonly number[]): string {
-  return layers.map((column) => (/^\d+$/.test(cells[column]!) ? `layer ${cells[column]}` : cells[column])).join(", ");
+  return layers.map((column) => layerTitle(cells[column]!)).join(", ");
 }
 
 function push<Key>(groups: Map<Key, number[]>, key: Key, row: number): void {
@@ -66,8 +67,18 @@ function push<Key>(groups: Map<Key, number[]>, key: Key, row: number): void {
   else group.push(row);
 }
 
+interface LongColumns {
+  readonly token: number;
+  readonly expert: number;
+  readonly weight: number | undefined;
+  readonly dropped: number | undefined;
+  readonly layers: readonly number[];
+  /** What tells tokens of one number apart: steps, requests, ranks. */
+  readonly identity: readonly number[];
+}
+
 interface LongLayer {
-  /** Number of each token, by what tells it from the others. */
+  /** Place among `rows` of each token, by what tells it from the others. */
   readonly tokens: Map<string, number>;
   /** Rows of each token, but for those that were dropped. */
   readonly rows: number[][];
@@ -79,68 +90,61 @@ interface LongLayer {
  * @throws DataError
  */
 export function choicesFromLongTable(name: string, table: NamedTable, sizes: RecordedSizes): Recorded {
-  const [expertColumn, droppedColumn, tokenColumn] = [
-    table.with("expert")[0]!,
-    table.with("dropped")[0],
-    table.with("token")[0]!,
-  ];
-  const [weightColumn, layerColumns] = [table.with("weight")[0], table.with("layer")];
-  const identity = table.with("step", "sequence");
+  const columns: LongColumns = {
+    token: table.with("token")[0]!,
+    expert: table.with("expert")[0]!,
+    weight: table.with("weight")[0],
+    dropped: table.with("dropped")[0],
+    layers: table.with("layer"),
+    identity: table.with("step", "sequence"),
+  };
+  const read = [...longLayers(table, columns)].map(([layer, { tokens, rows }]) => {
+    const ordered = columns.identity.length > 0 ? rows : byNumber(tokens).map((at) => rows[at]!);
+    const ids = slotsOf(table, ordered, columns.expert, NO_EXPERT);
+    const gates = columns.weight === undefined ? undefined : finite(slotsOf(table, ordered, columns.weight, 0));
+    return { name: layer, recording: assignmentOf(name, ids, gates, sizes) };
+  });
+  const { token, expert, layers, identity } = columns;
+  const known = [token, expert, ...identity, ...layers, ...table.with("slot", "index", "weight", "dropped")];
+  return together(name, read, columnsLeftOut(table.header, known));
+}
+
+/** Which rows belong to which token of which layer. @throws DataError */
+function longLayers(table: NamedTable, columns: LongColumns): Map<string, LongLayer> {
   const layers = new Map<string, LongLayer>();
   for (let row = 0; row < table.rows; row++) {
     const cells = sameWidth(table, row);
-    const token = table.number(row, tokenColumn, cells[tokenColumn]!);
+    const number = (column: number) => table.number(row, column, cells[column]!);
+    const token = number(columns.token);
     if (!Number.isInteger(token) || token < 0) {
-      throw dataError(table.place(row, tokenColumn), `token ${token}; expected a whole number, 0 or more`);
+      throw dataError(table.place(row, columns.token), `token ${token}; expected a whole number, 0 or more`);
     }
-    const isDropped = droppedColumn !== undefined && table.number(row, droppedColumn, cells[droppedColumn]!) !== 0;
-    const layer = layerOf(layers, layerName(cells, layerColumns));
-    const key = [...identity.map((column) => cells[column]), token].join("\t");
+    const title = layerName(cells, columns.layers);
+    const layer = layers.get(title) ?? { tokens: new Map<string, number>(), rows: [] };
+    layers.set(title, layer);
+    const key = [...columns.identity.map((column) => cells[column]), token].join("\t");
     let at = layer.tokens.get(key);
     if (at === undefined) {
       at = layer.rows.push([]) - 1;
       layer.tokens.set(key, at);
     }
-    if (!isDropped) layer.rows[at]!.push(row);
+    if (columns.dropped === undefined || number(columns.dropped) === 0) layer.rows[at]!.push(row);
   }
-  const cell = (row: number, column: number) => table.number(row, column, table.cells(row)[column]!);
-  const read = [...layers].map(([layer, { tokens, rows: unordered }]) => {
-    const rows = identity.length > 0 ? unordered : byNumber(tokens).map((at) => unordered[at]!);
-    const slots = rows.reduce((most, { length }) => Math.max(most, length), 1);
-    const values = new Float64Array(rows.length * slots).fill(-1);
-    const weights = weightColumn === undefined ? undefined : new Float64Array(values.length);
-    rows.forEach((ofToken, t) => {
-      ofToken.forEach((row, slot) => {
-        values[t * slots + slot] = cell(row, expertColumn);
-        if (weights !== undefined) weights[t * slots + slot] = cell(row, weightColumn!);
-      });
+  return layers;
+}
+
+/** The numbers of a column, a row a token, a slot an assignment. @param empty in slots without one */
+function slotsOf(table: NamedTable, rows: readonly (readonly number[])[], column: number, empty: number): Matrix {
+  const columns = rows.reduce((most, { length }) => Math.max(most, length), 1);
+  const values = new Float64Array(rows.length * columns).fill(empty);
+  rows.forEach((ofToken, t) => {
+    ofToken.forEach((row, slot) => {
+      values[t * columns + slot] = table.number(row, column, table.cells(row)[column]!);
     });
-    const matrix = (numbers: Float64Array, column: number): Matrix => ({
-      rows: rows.length,
-      columns: slots,
-      values: numbers,
-      place: (t, slot) => table.place(rows[t]![slot]!, column),
-    });
-    const gates = weights && finite(matrix(weights, weightColumn!));
-    return { name: layer, recording: assignmentOf(name, matrix(values, expertColumn), gates, sizes) };
   });
-  const known = [
-    tokenColumn,
-    expertColumn,
-    ...identity,
-    ...layerColumns,
-    ...table.with("slot", "index", "weight", "dropped"),
-  ];
-  const left = table.header.filter((_, i) => !known.includes(i));
-  return together(read, left.length === 0 ? [] : [`columns left out: ${left.join(", ")}`]);
+  return { rows: rows.length, columns, values, place: (t, slot) => table.place(rows[t]![slot]!, column) };
 }
 
 /** The tokens in the order of their numbers, in which another recording of the same tokens has them, too. */
 const byNumber = (tokens: ReadonlyMap<string, number>): number[] =>
   [...tokens].sort(([a], [b]) => Number(a) - Number(b)).map(([, at]) => at);
-
-function layerOf(layers: Map<string, LongLayer>, name: string): LongLayer {
-  const found = layers.get(name) ?? { tokens: new Map(), rows: [] };
-  layers.set(name, found);
-  return found;
-}

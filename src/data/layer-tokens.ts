@@ -39,13 +39,23 @@ export function layersOf(
     pads += rows.length - real.length;
     return real.length === 0 ? [] : [{ name: layer, rows: real }];
   });
-  if (filled.length === 0) throw dataError(name, "has no token with an expert");
   const read = filled.map((layer) => ({ name: layer.name, recording: assignmentOfRows(name, layer.rows, sizes) }));
-  return together(read, [...notes, ...(pads === 0 ? [] : [`${counted(pads, "token")} without an expert left out`])]);
+  return together(name, read, notes, pads);
 }
 
-/** One recording where there is one layer, else all of them, of as many experts as the layer with the most. */
-export function together(read: RecordedLayers["layers"], notes: readonly string[]): Recorded {
+/**
+ * One recording where there is one layer, else all of them, of as many experts as the layer with the most.
+ * @param pads tokens without any expert that were left out
+ * @throws DataError where there is no layer
+ */
+export function together(
+  name: string,
+  read: RecordedLayers["layers"],
+  ownNotes: readonly string[],
+  pads = 0,
+): Recorded {
+  if (read.length === 0) throw dataError(name, "has no token with an expert");
+  const notes = [...ownNotes, ...(pads === 0 ? [] : [`${counted(pads, "token")} without an expert left out`])];
   const experts = Math.max(...read.map(({ recording }) => recording.experts));
   const [only] = read;
   if (read.length === 1) return { ...only!.recording, notes: [...only!.recording.notes, ...notes] };

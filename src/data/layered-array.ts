@@ -4,7 +4,7 @@ import { NO_EXPERT } from "../routing/assignment.ts";
 import { together } from "./layer-tokens.ts";
 import { counted, dataError } from "./matrix.ts";
 import { loadsOfMatrix } from "./recorded-table.ts";
-import { assignmentOf, axesNote, type Recorded, type RecordedLoads, type RecordedSizes } from "./recording.ts";
+import { assignmentOf, axesOf, type Recorded, type RecordedLoads, type RecordedSizes } from "./recording.ts";
 
 export interface NumberArray {
   readonly shape: readonly number[];
@@ -19,7 +19,8 @@ export interface NumberArray {
  */
 export function layersOfArray(name: string, { shape, values, place }: NumberArray, sizes: RecordedSizes): Recorded {
   const [first, second, slots] = shape as [number, number, number];
-  const isLayersFirst = sizes.axes === undefined ? first <= second : sizes.axes === "layers,tokens";
+  const { axes, notes } = axesOf(shape, sizes);
+  const isLayersFirst = axes === "layers,tokens";
   const [layers, tokens] = isLayersFirst ? [first, second] : [second, first];
   const index = (layer: number, token: number) => (isLayersFirst ? [layer, token] : [token, layer]);
   let pads = 0;
@@ -47,11 +48,7 @@ export function layersOfArray(name: string, { shape, values, place }: NumberArra
     };
     return real === 0 ? [] : [{ name: `layer ${layer}`, recording: assignmentOf(name, matrix, undefined, sizes) }];
   }).flat();
-  if (read.length === 0) throw dataError(name, "has no token with an expert");
-  return together(read, [
-    ...(sizes.axes === undefined ? [axesNote(shape, isLayersFirst ? "layers,tokens" : "tokens,layers")] : []),
-    ...(pads === 0 ? [] : [`${counted(pads, "token")} without an expert left out`]),
-  ]);
+  return together(name, read, notes, pads);
 }
 
 /** Loads, [experts], [layers, experts] or [steps, layers, experts], steps being added up. */

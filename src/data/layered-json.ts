@@ -7,21 +7,21 @@ import { type JsonDocument, jsonMatrix, named } from "./json-document.ts";
 import { type LayerTokens, layersOf } from "./layer-tokens.ts";
 import { dataError } from "./matrix.ts";
 import { expertKeys, type Fields, fieldsOf, keyIn } from "./recorded-json.ts";
-import { axesNote, type Recorded, type RecordedLoads, type RecordedSizes } from "./recording.ts";
+import { axesOf, type Recorded, type RecordedLoads, type RecordedSizes } from "./recording.ts";
 
 /** Undefined when the document is none of these. @throws DataError when it is one and broken */
 export function layersFromJson(name: string, document: JsonDocument, sizes: RecordedSizes): Recorded | undefined {
   const fields = fieldsOf(document.value);
   if (Array.isArray(fields["router_data"])) return fromNamedTokens(name, document, fields["router_data"], sizes);
   for (const key of ["prompt_routed_experts", "routed_experts"]) {
-    if (Array.isArray(fields[key])) return fromArrays(name, document, key, sizes, "tokens first");
+    if (Array.isArray(fields[key])) return fromArrays(name, document, key, { ...sizes, axes: "tokens,layers" });
   }
   if (Array.isArray(fields["topk_ids_of_layer"])) {
-    return fromArrays(name, document, "topk_ids_of_layer", sizes, "layers first");
+    return fromArrays(name, document, "topk_ids_of_layer", { ...sizes, axes: "layers,tokens" });
   }
   const key = keyIn(fields, expertKeys);
-  if (key !== undefined && isDeep(fields[key])) return fromArrays(name, document, key, sizes, "by length");
-  if (isDeep(document.value)) return fromArrays(name, named(document, "array"), "array", sizes, "by length");
+  if (key !== undefined && isDeep(fields[key])) return fromArrays(name, document, key, sizes);
+  if (isDeep(document.value)) return fromArrays(name, named(document, "array"), "array", sizes);
   const layers = Object.entries(fieldsOf(fields["layers"]));
   if (layers.length > 0 && layers.every(([, layer]) => Array.isArray(fieldsOf(layer)["cnt"]))) {
     return fromCounts(document, layers, sizes);
@@ -58,32 +58,16 @@ function fromNamedTokens(name: string, document: JsonDocument, found: unknown[],
   return layersOf(name, layers, sizes, []);
 }
 
-function fromArrays(
-  name: string,
-  document: JsonDocument,
-  key: string,
-  sizes: RecordedSizes,
-  known: "tokens first" | "layers first" | "by length",
-): Recorded {
+function fromArrays(name: string, document: JsonDocument, key: string, sizes: RecordedSizes): Recorded {
   const layers = new Map<string, LayerTokens>();
   const found = fieldsOf(document.value)[key] as unknown[];
-  const first = (found[0] ?? []) as unknown[];
-  const shorter = found.length <= first.length ? "layers,tokens" : "tokens,layers";
-  const guessed = (sizes.axes ?? shorter) === "layers,tokens" ? "layers first" : "tokens first";
-  const order = known === "by length" ? guessed : known;
-  const notes =
-    known === "by length" && sizes.axes === undefined
-      ? [axesNote([found.length, first.length, (first[0] as unknown[]).length], shorter)]
-      : [];
+  const lengths = (array: unknown): number[] => (Array.isArray(array) ? [array.length, ...lengths(array[0])] : []);
+  const { axes, notes } = axesOf(lengths(found), sizes);
+  const isLayersFirst = axes === "layers,tokens";
   found.forEach((inner, i) => {
-    const { rows, columns, values } = jsonMatrix(
-      document,
-      [key, i],
-      inner,
-      order === "tokens first" ? "layer" : "token",
-    );
+    const { rows, columns, values } = jsonMatrix(document, [key, i], inner, isLayersFirst ? "token" : "layer");
     for (let j = 0; j < rows; j++) {
-      const layer = `layer ${order === "tokens first" ? j : i}`;
+      const layer = `layer ${isLayersFirst ? i : j}`;
       const tokens = layers.get(layer) ?? { rows: [] };
       tokens.rows.push({ ids: values.subarray(j * columns, (j + 1) * columns), place: `${name} at [${i}, ${j}]` });
       layers.set(layer, tokens);

@@ -16,7 +16,7 @@ import {
 } from "./json-document.ts";
 import { counted, dataError, type Matrix } from "./matrix.ts";
 import { isNpy, npyMatrix, parseNpy } from "./npy.ts";
-import { readNumberTable } from "./number-table.ts";
+import { columnsLeftOut, readNumberTable } from "./number-table.ts";
 
 export interface LogitsFile {
   /** Rows are tokens, columns experts. No NaN and no +∞; −∞ is allowed while a token has a finite logit. */
@@ -173,7 +173,8 @@ const tokenKinds: Readonly<Record<string, Kind>> = {
 
 /** What each column is. Where some have numbers, such as expert_0, these are the experts and no other is. */
 function kindsOf(header: readonly string[]): readonly Kind[] {
-  const isNumbered = header.some((column) => /^\p{L}*\d+$/u.test(plainName(column)));
+  const endsInNumber = (column: string) => /^\p{L}*\d+$/u.test(plainName(column));
+  const isNumbered = header.some(endsInNumber);
   return header.map((column) => {
     const name = plainName(column);
     const role = roleOf(column);
@@ -181,7 +182,7 @@ function kindsOf(header: readonly string[]): readonly Kind[] {
     if (role === "token" || role === "index" || (isNumbered && (role === "sequence" || role === "step")))
       return "index";
     if (role === "layer") return "layer";
-    return !isNumbered || /^\p{L}*\d+$/u.test(name) ? "expert" : "other";
+    return !isNumbered || endsInNumber(column) ? "expert" : "other";
   });
 }
 
@@ -221,8 +222,8 @@ function fromTable(name: string, text: string): LogitsFile {
   const place = (row: number, column: number) => table.place(row, experts[column]!);
   const notes: string[] = [];
   if (kinds.includes("index")) notes.push("the column that numbers the tokens is not a logit and is left out");
-  const others = header.filter((_, column) => kinds[column] === "layer" || kinds[column] === "other");
-  if (others.length > 0) notes.push(`columns left out: ${others.join(", ")}`);
+  const known = kinds.flatMap((kind, column) => (kind === "layer" || kind === "other" ? [] : [column]));
+  notes.push(...columnsLeftOut(header, known));
   const first = Array.from({ length: experts.length }, (_, e) => values[e]);
   if (table.header === undefined && table.rows > 1 && first.length > 2 && first.every((value, e) => value === e)) {
     notes.push("the first line, 0, 1, 2, …, is taken for logits; remove it if it numbers the experts");

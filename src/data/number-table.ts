@@ -115,6 +115,12 @@ export function namedTable(table: NumberTable): NamedTable | undefined {
   return { ...table, header, with: withRoles };
 }
 
+/** What is to be said of the columns of a table that are not among the known. */
+export function columnsLeftOut(header: readonly string[], known: readonly number[]): readonly string[] {
+  const left = header.filter((_, column) => !known.includes(column));
+  return left.length === 0 ? [] : [`columns left out: ${left.join(", ")}`];
+}
+
 /** Some columns of a table. @throws DataError where a line is shorter or longer than the first */
 export function matrixOf(table: NumberTable, columns: readonly number[]): Matrix {
   const values = new Float64Array(table.rows * columns.length);

@@ -2,7 +2,15 @@
 import { choicesFromLongTable, choicesFromRows } from "./chosen-table.ts";
 import type { ColumnRole } from "./column-roles.ts";
 import { counted, dataError, type Matrix } from "./matrix.ts";
-import { matrixOf, type NamedTable, type NumberTable, namedTable, readNumberTable, sameWidth } from "./number-table.ts";
+import {
+  columnsLeftOut,
+  matrixOf,
+  type NamedTable,
+  type NumberTable,
+  namedTable,
+  readNumberTable,
+  sameWidth,
+} from "./number-table.ts";
 import { assumedExperts, type Recorded, type RecordedLoads, type RecordedSizes } from "./recording.ts";
 
 /** @throws DataError */
@@ -77,8 +85,7 @@ function fromWideTable(name: string, table: NamedTable, sizes: RecordedSizes): R
     { layers: table.with("layer"), choices: columns, weights: table.with("weight by number") },
     sizes,
   );
-  const left = table.header.filter((_, i) => !known.includes(i));
-  return left.length === 0 ? read : { ...read, notes: [...read.notes, `columns left out: ${left.join(", ")}`] };
+  return { ...read, notes: [...read.notes, ...columnsLeftOut(table.header, known)] };
 }
 
 /** Omni-Placement's `topk_ids_count_*.csv` and its like. @throws DataError where the names allow both */

@@ -97,6 +97,13 @@ export function assignmentOf(
 export const assumedExperts = (experts: number): string =>
   `${experts} experts, by the highest number in the file; --experts says it if there are more`;
 
-/** What the axes of an array of three were taken for, by the rule that the shorter of the first two is of layers. */
-export const axesNote = (shape: readonly number[], axes: ArrayAxes): string =>
-  `[${shape.join(", ")}] read as [${axes.replace(",", ", ")}, experts a token]; --axes says it if it is otherwise`;
+/** The first axes of a bare array of three, and what is to be said of them where nobody has said it. */
+export function axesOf(shape: readonly number[], sizes: RecordedSizes): { axes: ArrayAxes; notes: readonly string[] } {
+  if (sizes.axes !== undefined) return { axes: sizes.axes, notes: [] };
+  const axes = shape[0]! <= shape[1]! ? "layers,tokens" : "tokens,layers";
+  const read = `[${shape.join(", ")}] read as [${axes.replace(",", ", ")}, experts a token]`;
+  return { axes, notes: [`${read}; --axes says it if it is otherwise`] };
+}
+
+/** What a layer is called that has this number, or name. */
+export const layerTitle = (layer: string): string => (/^\d+$/.test(layer) ? `layer ${layer}` : layer);

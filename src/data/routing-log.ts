@@ -9,7 +9,7 @@ import { documentOfLine, type JsonDocument, jsonMatrix, readJsonLines } from "./
 import { type LayerTokens, layersOf } from "./layer-tokens.ts";
 import { counted, dataError } from "./matrix.ts";
 import { expertKeys, type Fields, fieldsOf, keyIn, loadsFromJson, weightKeys } from "./recorded-json.ts";
-import type { Recorded, RecordedSizes } from "./recording.ts";
+import { layerTitle, type Recorded, type RecordedSizes } from "./recording.ts";
 
 interface Line {
   readonly document: JsonDocument;
@@ -45,7 +45,9 @@ function addTokens({ document, fields }: Line, layers: Map<string, LayerTokens>)
   }
   const ofRecord = layerName(fields);
   // Several rows of one token are its layers.
-  const isToken = ofRecord === undefined && tokenKeys.some((key) => typeof fields[key] === "number");
+  const isToken =
+    ofRecord === undefined &&
+    Object.keys(fields).some((name) => roleOf(name) === "token" && typeof fields[name] === "number");
   for (let row = 0; row < ids.rows; row++) {
     const cut = (values: Float64Array) => values.subarray(row * ids.columns, (row + 1) * ids.columns);
     const layer = ofRecord ?? `layer ${isToken ? row : 0}`;
@@ -60,15 +62,13 @@ function addTokens({ document, fields }: Line, layers: Map<string, LayerTokens>)
   }
 }
 
-const tokenKeys = ["token", "token_id", "token_idx", "position", "pos"];
-
 /** Undefined where a record does not say of which layer it is. */
 function layerName(fields: Fields): string | undefined {
   const key = Object.keys(fields).find((name) => roleOf(name) === "layer");
   const layer = key === undefined ? undefined : fields[key];
   if (fields["block"] === "mtp") return `mtp ${String(fields["mtp_idx"] ?? layer ?? 0)}`;
   if (layer === undefined || layer === null) return undefined;
-  return /^\d+$/.test(String(layer)) ? `layer ${String(layer)}` : String(layer);
+  return layerTitle(String(layer));
 }
 
 /** Loads of every line, added up; those of slots come to the expert in each. Lines of one layer each make layers. */

@@ -74,7 +74,7 @@ async function peakOf(mix: Mix): Promise<number> {
   let binary: Uint8Array | undefined;
   const { default: asc } = (await import(COMPILER)) as { readonly default: Compiler };
   const features = ["--enable", "simd", "--enable", "relaxed-simd"];
-  const { error } = await asc.main(["peak.ts", "-o", "peak.wasm", "-O3", "--runtime", "stub", ...features], {
+  const { error } = await asc.main(["peak.ts", "-o", "peak.wasm", "-O3", ...features], {
     readFile: (name) => (name === "peak.ts" ? source(mix) : null),
     writeFile: (_name, contents) => {
       if (typeof contents !== "string") binary = contents;
