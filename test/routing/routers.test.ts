@@ -14,6 +14,7 @@ import {
   distinct,
   type Entry,
   entries,
+  permutation,
   range,
   rowsOf,
   select,
@@ -95,16 +96,14 @@ for (const entry of entries) {
         const renumberings = batchOf(entry, distinct).chain((batch) =>
           fc.record({
             batch: fc.constant(batch),
-            groupOrder: distinct(batch.shape.groups),
-            order: distinct(batch.shape.experts / batch.shape.groups),
+            groupOrder: permutation(batch.shape.groups),
+            order: permutation(batch.shape.experts / batch.shape.groups),
           }),
         );
         const property = fc.property(renumberings, ({ batch, groupOrder, order }) => {
           const { experts } = batch.shape;
           const size = order.length;
-          const rank = (values: Float64Array, i: number) => Math.round(values[i]! ** 2) - 1;
-          const renumbered = (expert: number) =>
-            rank(groupOrder, Math.floor(expert / size)) * size + rank(order, expert % size);
+          const renumbered = (expert: number) => groupOrder[Math.floor(expert / size)]! * size + order[expert % size]!;
           const moved = new Float64Array(batch.scores.length);
           batch.scores.forEach((score, at) => {
             moved[at - (at % experts) + renumbered(at % experts)] = score;
